@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine interface: what golden and opencl implement, and cpu and accel will.
+ *
+ * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the address space, the
+ * check of command lists, job order and fences; an engine owns memory and execution.  An engine is
+ * reached only through its ops, listed in engines.c: adding one touches no other.
+ */
+#ifndef BITNPU_ENGINE_H
+#define BITNPU_ENGINE_H
+
+#include "bitnpu.h"
+#include "datapath.h"
+
+struct bitnpu_engine_ops;
+
+/* The engine's part of an object begins with these; the engine allocates the whole of it. */
+struct bitnpu_engine_device {
+	const struct bitnpu_engine_ops *ops;
+	struct bitnpu_device_info info;
+};
+
+/**
+ * struct bitnpu_engine_bo - an engine's buffer
+ * @host: host address, valid between map and unmap; set for good where memory is unified
+ * @size: bytes, a multiple of the page size
+ * @flags: BITNPU_BO_*
+ */
+struct bitnpu_engine_bo {
+	void *host;
+	uint64_t size;
+	uint32_t flags;
+};
+
+/**
+ * struct bitnpu_operand - where an operand of a command lies
+ * @bo: the buffer that holds the whole range
+ * @offset: of the first byte in @bo, a multiple of 64
+ */
+struct bitnpu_operand {
+	struct bitnpu_engine_bo *bo;
+	uint64_t offset;
+};
+
+/**
+ * struct bitnpu_checked_cmd - a command that passed every check
+ * @opcode: BITNPU_OP_BARRIER or BITNPU_OP_MATMUL; NOPs are dropped
+ * @index: its place in the list as given, for error reports
+ * @mm: the decoded MATMUL
+ * @x: activations, likewise @w weights, @s scales (bo NULL for INT32) and @y result
+ */
+struct bitnpu_checked_cmd {
+	uint8_t opcode;
+	uint32_t index;
+	struct bitnpu_matmul mm;
+	struct bitnpu_operand x, w, s, y;
+};
+
+/**
+ * struct bitnpu_engine_ops - one engine
+ * @name: what device names begin with
+ * @count: number of devices there are now; never fails
+ * @describe: fill @info of device @index without opening it (name and engine are filled by the core);
+ *	-ENODEV past the end
+ * @open: open device @index
+ * @close: the reverse; nothing created on it is left
+ * @bo_create: allocate @size zeroed bytes (a multiple of the page size)
+ * @bo_import: make page-aligned host memory a buffer, in place when unified, else by copying
+ * @bo_destroy: free either
+ * @bo_map: make contents visible to the host at bo->host (BITNPU_MAP_*)
+ * @bo_unmap: the reverse
+ * @prepare: compile @count checked commands to what @execute needs; may be NULL.  @cmds stays valid
+ *	and unchanged until @unprepare
+ * @unprepare: free it; may be NULL when @prepare is
+ * @execute: run a prepared list to its end, results visible to later map calls and jobs.  Called
+ *	from one thread per queue, by several queues at once.  On error fill @fault (its index is the
+ *	command's @index) with %BITNPU_STATUS_DEVICE.
+ *
+ * All return 0 or a negative errno and fill @err.
+ */
+struct bitnpu_engine_ops {
+	const char *name;
+	unsigned int (*count)(void);
+	int (*describe)(unsigned int index, struct bitnpu_device_info *info);
+	int (*open)(unsigned int index, struct bitnpu_engine_device **dev, struct bitnpu_error *err);
+	void (*close)(struct bitnpu_engine_device *dev);
+	int (*bo_create)(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+			 struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
+	int (*bo_import)(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size,
+			 uint32_t flags, struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
+	void (*bo_destroy)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo);
+	int (*bo_map)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+		      uint32_t access, struct bitnpu_error *err);
+	int (*bo_unmap)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+			struct bitnpu_error *err);
+	int (*prepare)(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
+		       size_t count, void **prepared, struct bitnpu_error *err);
+	void (*unprepare)(struct bitnpu_engine_device *dev, void *prepared);
+	int (*execute)(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
+		       size_t count, void *prepared, struct bitnpu_error *err);
+};
+
+extern const struct bitnpu_engine_ops bitnpu_golden_ops;
+extern const struct bitnpu_engine_ops bitnpu_opencl_ops;
+
+/** bitnpu_engines - every engine, in the order of preference of "auto", ended by NULL (engines.c) */
+extern const struct bitnpu_engine_ops *const bitnpu_engines[];
+
+#endif /* BITNPU_ENGINE_H */
