@@ -2,7 +2,8 @@
 /*
  * GGUF v2/v3 reader: maps a file and checks every count, offset and size against it before use.
  *
- * Source: the GGUF specification, ggml/docs/gguf.md.  A reader is immutable after opening.
+ * Source: the GGUF specification, ggml/docs/gguf.md.  A reader is immutable after opening.  The file
+ * must not shrink while it is open: reading a mapping past the file's new end raises SIGBUS.
  */
 #ifndef BITNPU_GGUF_H
 #define BITNPU_GGUF_H
@@ -66,7 +67,7 @@ struct bitnpu_gguf_kv {
  * struct bitnpu_gguf_tensor - one tensor
  * @name: name
  * @type: ggml type number, known or not
- * @n_dims: 1 to 4
+ * @n_dims: 1 to 4; a scalar, which the file stores without dimensions, has 1
  * @dims: dims[0] is contiguous (K of a matrix), unused ones are 1
  * @elements: product of @dims
  * @data: first byte, inside the file
@@ -82,7 +83,7 @@ struct bitnpu_gguf_tensor {
 };
 
 struct bitnpu_gguf {
-	char *path;			/* as given, for messages; printable */
+	char *path;			/* for messages: printable, only the end of a long one */
 	const unsigned char *map;	/* the whole file, read-only, page-aligned */
 	uint64_t size;
 	uint32_t version, alignment;
@@ -90,6 +91,8 @@ struct bitnpu_gguf {
 	uint64_t n_kv, n_tensors;
 	struct bitnpu_gguf_kv *kv;
 	struct bitnpu_gguf_tensor *tensors;
+	const struct bitnpu_gguf_kv **kv_sorted;		/* for look-up: by length, bytes */
+	const struct bitnpu_gguf_tensor **tensors_sorted;	/* likewise */
 	int fd;				/* -1 when opened from memory */
 };
 
