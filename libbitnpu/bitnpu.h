@@ -400,16 +400,24 @@ BITNPU_API uint32_t bitnpu_sampler_next(struct bitnpu_sampler *sampler, const fl
 
 struct bitnpu_session;
 
+/** enum bitnpu_element - type of the elements of a traced result */
+enum bitnpu_element {
+	BITNPU_ELEMENT_INT32,	/* exact sums of a matmul without group scales */
+	BITNPU_ELEMENT_INT64,	/* exact sums of a matmul with group scales, in units of 2^-24 */
+	BITNPU_ELEMENT_FLOAT,
+};
+
 /**
  * typedef bitnpu_trace_fn - sees every intermediate result of a session
  * @user: the caller's pointer
  * @layer: block, or -1 outside the blocks
  * @name: "attn_q", "attn_out", "ffn_down", "layer", "logits", ...; the same on every engine
- * @data: the values: exact integers of a matmul or floats of the residual stream
+ * @element: type of the values
+ * @data: the values: exact integers of a matmul or floats of the residual stream, without padding
  * @bytes: their length
  */
-typedef void bitnpu_trace_fn(void *user, int layer, const char *name, const void *data,
-			     size_t bytes);
+typedef void bitnpu_trace_fn(void *user, int layer, const char *name, enum bitnpu_element element,
+			     const void *data, size_t bytes);
 
 /**
  * struct bitnpu_session_params - all zero is the default
