@@ -157,12 +157,13 @@ struct bitnpu_cmd_matmul {
  * @BITNPU_STATUS_LENGTH: The list is empty or not a multiple of 64 bytes.
  * @BITNPU_STATUS_OPCODE: Undefined opcode.
  * @BITNPU_STATUS_RESERVED: A reserved bit or byte is set.
- * @BITNPU_STATUS_FORMAT: Undefined weight or output format, or group_shift does not go with it.
+ * @BITNPU_STATUS_FORMAT: Undefined weight or output format, or group_shift or s_addr does not go
+ *	with it.
  * @BITNPU_STATUS_UNSUPPORTED: Defined, but absent from this engine's feature mask.
  * @BITNPU_STATUS_DIMENSION: m, n or k is zero or over its limit.
  * @BITNPU_STATUS_ALIGNMENT: An address or stride is not a multiple of 64.
  * @BITNPU_STATUS_STRIDE: A stride is smaller than its row.
- * @BITNPU_STATUS_OVERFLOW: An address range passes 2^64.
+ * @BITNPU_STATUS_OVERFLOW: An address range passes 2^64 (it may end there).
  * @BITNPU_STATUS_UNMAPPED: An address range is not wholly inside one mapping of the context.
  * @BITNPU_STATUS_READ_ONLY: y lies in a read-only mapping.
  * @BITNPU_STATUS_OVERLAP: y overlaps x, w or s.
@@ -191,8 +192,9 @@ enum bitnpu_status {
  * @index: Index of the command in the list.
  * @field: Byte offset of the offending field in the command.
  * @reserved: Zero.
- * @addr: The address at fault for %BITNPU_STATUS_UNMAPPED, %BITNPU_STATUS_READ_ONLY and
- *	%BITNPU_STATUS_OVERLAP, otherwise the offending value.
+ * @addr: For %BITNPU_STATUS_UNMAPPED the first address of the range that lies outside the mapping of
+ *	its first byte, or its first address when that is not mapped.  Otherwise the offending value:
+ *	of a byte, of a field, or the length of the list in bytes.
  */
 struct bitnpu_fault {
 	__u32 status;
