@@ -59,10 +59,11 @@ struct bitnpu_checked_cmd {
 /**
  * struct bitnpu_engine_ops - one engine
  * @name: what device names begin with
+ * @single: there is never a second device, so its name carries no index
  * @count: number of devices there are now; never fails
  * @describe: fill @info of device @index without opening it (name and engine are filled by the core);
  *	-ENODEV past the end
- * @open: open device @index
+ * @open: open device @index and fill its info but for name and engine, which the core fills
  * @close: the reverse; nothing created on it is left
  * @bo_create: allocate @size zeroed bytes (a multiple of the page size)
  * @bo_import: make page-aligned host memory a buffer, in place when unified, else by copying
@@ -70,16 +71,18 @@ struct bitnpu_checked_cmd {
  * @bo_map: make contents visible to the host at bo->host (BITNPU_MAP_*)
  * @bo_unmap: the reverse
  * @prepare: compile @count checked commands to what @execute needs; may be NULL.  @cmds stays valid
- *	and unchanged until @unprepare
+ *	and unchanged until @unprepare.  A list of nothing but NOPs reaches neither this nor @execute
  * @unprepare: free it; may be NULL when @prepare is
  * @execute: run a prepared list to its end, results visible to later map calls and jobs.  Called
- *	from one thread per queue, by several queues at once.  On error fill @fault (its index is the
- *	command's @index) with %BITNPU_STATUS_DEVICE.
+ *	by one thread at a time per queue, not always the same one, and by several queues at once,
+ *	possibly with the same list.  On error fill @fault (its index is the command's @index) with
+ *	%BITNPU_STATUS_DEVICE.
  *
  * All return 0 or a negative errno and fill @err.
  */
 struct bitnpu_engine_ops {
 	const char *name;
+	bool single;
 	unsigned int (*count)(void);
 	int (*describe)(unsigned int index, struct bitnpu_device_info *info);
 	int (*open)(unsigned int index, struct bitnpu_engine_device **dev, struct bitnpu_error *err);
