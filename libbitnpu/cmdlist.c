@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Command lists: every command is checked and its addresses are resolved once, so that a queue runs
+ * a list any number of times without looking at it again.
+ *
+ * Order of the checks of a command: bitnpu_cmd_check(), then UNMAPPED for x, w, s and y, then
+ * READ_ONLY, then OVERLAP with x, w and s.  The first command that fails names the fault.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core.h"
+
+#define FIELD(name)	offsetof(struct bitnpu_cmd_matmul, name)
+
+static int refuse(struct bitnpu_fault *fault, uint32_t status, uint32_t field, uint64_t addr)
+{
+	*fault = (struct bitnpu_fault){ .status = status, .field = field, .addr = addr };
+	return -EINVAL;
+}
+
+/* Resolve @bytes at @addr; the list takes the reference to the buffer. */
+static int resolve(struct bitnpu_cmdlist *list, uint32_t field, uint64_t addr, uint64_t bytes,
+		   struct bitnpu_operand *operand, struct bitnpu_fault *fault)
+{
+	struct bitnpu_bo *bo = bitnpu_context_find(list->ctx, addr);
+	uint64_t offset;
+
+	if (!bo)
+		return refuse(fault, BITNPU_STATUS_UNMAPPED, field, addr);
+	list->bos[list->bo_count++] = bo;
+	offset = addr - bo->addr;
+	if (bytes > bo->engine->size - offset)
+		return refuse(fault, BITNPU_STATUS_UNMAPPED, field, bo->addr + bo->engine->size);
+	operand->bo = bo->engine;
+	operand->offset = offset;
+	return 0;
+}
+
+static bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+{
+	return a < b ? b - a < a_bytes : a - b < b_bytes;
+}
+
+static int resolve_matmul(struct bitnpu_cmdlist *list, struct bitnpu_checked_cmd *cmd,
+			  struct bitnpu_fault *fault)
+{
+	const struct bitnpu_matmul *mm = &cmd->mm;
+	int ret;
+
+	ret = resolve(list, FIELD(x_addr), mm->x_addr, mm->x_bytes, &cmd->x, fault);
+	if (ret)
+		return ret;
+	ret = resolve(list, FIELD(w_addr), mm->w_addr, mm->w_bytes, &cmd->w, fault);
+	if (ret)
+		return ret;
+	if (mm->s_bytes) {
+		ret = resolve(list, FIELD(s_addr), mm->s_addr, mm->s_bytes, &cmd->s, fault);
+		if (ret)
+			return ret;
+	}
+	ret = resolve(list, FIELD(y_addr), mm->y_addr, mm->y_bytes, &cmd->y, fault);
+	if (ret)
+		return ret;
+
+	if (cmd->y.bo->flags & BITNPU_BO_READ_ONLY)
+		return refuse(fault, BITNPU_STATUS_READ_ONLY, FIELD(y_addr), mm->y_addr);
+	if (overlap(mm->y_addr, mm->y_bytes, mm->x_addr, mm->x_bytes) ||
+	    overlap(mm->y_addr, mm->y_bytes, mm->w_addr, mm->w_bytes) ||
+	    (mm->s_bytes && overlap(mm->y_addr, mm->y_bytes, mm->s_addr, mm->s_bytes)))
+		return refuse(fault, BITNPU_STATUS_OVERLAP, FIELD(y_addr), mm->y_addr);
+	return 0;
+}
+
+/* Check command @index and append it to the list unless it is a NOP. */
+static int add_command(struct bitnpu_cmdlist *list, const uint8_t *bytes, uint32_t index,
+		       struct bitnpu_fault *fault)
+{
+	struct bitnpu_checked_cmd *cmd = &list->cmds[list->count];
+	const uint64_t features = list->ctx->dev->engine->info.features;
+	int ret = 0;
+
+	if (bitnpu_cmd_check(bytes, features, &cmd->mm, fault))
+		ret = -EINVAL;
+	else if (bytes[0] == BITNPU_OP_MATMUL)
+		ret = resolve_matmul(list, cmd, fault);
+	if (ret) {
+		fault->index = index;
+		return ret;
+	}
+	if (bytes[0] == BITNPU_OP_NOP)
+		return 0;
+	cmd->opcode = bytes[0];
+	cmd->index = index;
+	list->count++;
+	return 0;
+}
+
+static void cmdlist_free(struct bitnpu_cmdlist *list)
+{
+	for (size_t i = 0; i < list->bo_count; i++)
+		bitnpu_bo_put(list->bos[i]);
+	bitnpu_context_put(list->ctx);
+	free(list->bos);
+	free(list->cmds);
+	free(list);
+}
+
+static struct bitnpu_cmdlist *cmdlist_alloc(struct bitnpu_context *ctx, size_t count)
+{
+	struct bitnpu_cmdlist *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return NULL;
+	bitnpu_ref_init(&list->ref);
+	bitnpu_ref_get(&ctx->ref);
+	list->ctx = ctx;
+	list->cmds = calloc(count, sizeof(*list->cmds));
+	/* A MATMUL names four buffers at most. */
+	list->bos = calloc(count, 4 * sizeof(*list->bos));
+	if (!list->cmds || !list->bos) {
+		cmdlist_free(list);
+		return NULL;
+	}
+	return list;
+}
+
+int bitnpu_cmdlist_create(struct bitnpu_context *ctx, const void *cmds, size_t bytes,
+			  struct bitnpu_cmdlist **out, struct bitnpu_error *err)
+{
+	const struct bitnpu_engine_ops *ops = ctx->dev->ops;
+	const size_t count = bytes / BITNPU_CMD_SIZE;
+	struct bitnpu_fault fault = { 0 };
+	struct bitnpu_cmdlist *list;
+	int ret = 0;
+
+	if (count == 0 || bytes % BITNPU_CMD_SIZE || count > UINT32_MAX) {
+		refuse(&fault, BITNPU_STATUS_LENGTH, 0, bytes);
+		return bitnpu_fail_fault(err, -EINVAL, &fault);
+	}
+	list = cmdlist_alloc(ctx, count);
+	if (!list)
+		return bitnpu_fail(err, -ENOMEM, "command list: no memory for %zu commands", count);
+	for (size_t i = 0; i < count && ret == 0; i++)
+		ret = add_command(list, (const uint8_t *)cmds + i * BITNPU_CMD_SIZE, i, &fault);
+	if (ret) {
+		bitnpu_fail_fault(err, ret, &fault);
+		goto free_list;
+	}
+	if (list->count && ops->prepare) {
+		ret = ops->prepare(ctx->dev->engine, list->cmds, list->count, &list->prepared, err);
+		if (ret)
+			goto free_list;
+	}
+	*out = list;
+	return 0;
+
+free_list:
+	cmdlist_free(list);
+	return ret;
+}
+
+void bitnpu_cmdlist_put(struct bitnpu_cmdlist *list)
+{
+	struct bitnpu_device *dev = list->ctx->dev;
+
+	if (!bitnpu_ref_put(&list->ref))
+		return;
+	if (list->count && dev->ops->unprepare)
+		dev->ops->unprepare(dev->engine, list->prepared);
+	cmdlist_free(list);
+}
+
+void bitnpu_cmdlist_destroy(struct bitnpu_cmdlist *list)
+{
+	if (list)
+		bitnpu_cmdlist_put(list);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the core share: the objects behind bitnpu.h.
+ *
+ * Lifetimes: every object is reference counted and holds a reference to what it is built on (queue,
+ * list and buffer hold the context, the context holds the device), so the caller may destroy them in
+ * any order.
+ *
+ * Locks: none is held while an engine executes or prepares.  Order, outermost first: queue, fence.
+ * The context's and a buffer's locks are leaves.
+ */
+#ifndef BITNPU_CORE_H
+#define BITNPU_CORE_H
+
+#include <pthread.h>
+
+#include "engine.h"
+#include "error.h"
+
+/** struct bitnpu_ref - a reference count */
+struct bitnpu_ref {
+	unsigned int count;
+};
+
+static inline void bitnpu_ref_init(struct bitnpu_ref *ref)
+{
+	ref->count = 1;
+}
+
+static inline void bitnpu_ref_get(struct bitnpu_ref *ref)
+{
+	__atomic_add_fetch(&ref->count, 1, __ATOMIC_RELAXED);
+}
+
+/** bitnpu_ref_put() - Return: whether that was the last reference */
+static inline bool bitnpu_ref_put(struct bitnpu_ref *ref)
+{
+	return __atomic_sub_fetch(&ref->count, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+/**
+ * struct bitnpu_device - an opened device
+ * @ref: held by the caller and each context
+ * @ops: its engine
+ * @engine: the engine's part
+ */
+struct bitnpu_device {
+	struct bitnpu_ref ref;
+	const struct bitnpu_engine_ops *ops;
+	struct bitnpu_engine_device *engine;
+};
+
+void bitnpu_device_put(struct bitnpu_device *dev);
+
+/**
+ * struct bitnpu_context - an address space
+ * @ref: held by the caller and each buffer, list and queue
+ * @dev: holds a reference
+ * @lock: protects all below
+ * @bos: buffers that have not been destroyed, ascending by address; no references
+ * @count: how many
+ * @capacity: of @bos
+ * @next_addr: where the next buffer goes
+ */
+struct bitnpu_context {
+	struct bitnpu_ref ref;
+	struct bitnpu_device *dev;
+	pthread_mutex_t lock;
+	struct bitnpu_bo **bos;
+	size_t count, capacity;
+	uint64_t next_addr;
+};
+
+void bitnpu_context_put(struct bitnpu_context *ctx);
+
+/**
+ * struct bitnpu_bo - a buffer and its mapping
+ * @ref: held by the caller and each list that names it
+ * @ctx: holds a reference
+ * @engine: the engine's part
+ * @addr: device address of its first byte
+ * @size: bytes asked for; @engine->size bytes are mapped
+ * @imported: host memory of the caller
+ * @lock: protects @mapped and serializes the engine's map and unmap
+ * @mapped: between map and unmap
+ */
+struct bitnpu_bo {
+	struct bitnpu_ref ref;
+	struct bitnpu_context *ctx;
+	struct bitnpu_engine_bo *engine;
+	uint64_t addr, size;
+	bool imported;
+	pthread_mutex_t lock;
+	bool mapped;
+};
+
+void bitnpu_bo_put(struct bitnpu_bo *bo);
+
+/**
+ * bitnpu_context_find() - the buffer that is mapped at @addr
+ * @ctx: the address space
+ * @addr: any device address
+ *
+ * Return: a reference, or NULL.
+ */
+struct bitnpu_bo *bitnpu_context_find(struct bitnpu_context *ctx, uint64_t addr);
+
+/**
+ * struct bitnpu_cmdlist - a checked command list; immutable
+ * @ref: held by the caller and each job
+ * @ctx: holds a reference
+ * @cmds: checked commands, NOPs dropped
+ * @count: how many
+ * @bos: references to the buffers that @cmds name, repeats included
+ * @bo_count: how many
+ * @prepared: the engine's part
+ */
+struct bitnpu_cmdlist {
+	struct bitnpu_ref ref;
+	struct bitnpu_context *ctx;
+	struct bitnpu_checked_cmd *cmds;
+	size_t count;
+	struct bitnpu_bo **bos;
+	size_t bo_count;
+	void *prepared;
+};
+
+void bitnpu_cmdlist_put(struct bitnpu_cmdlist *list);
+
+/**
+ * struct bitnpu_fence - the end of a job
+ * @ref: held by the job, by the caller and by each job that waits for it
+ * @lock: protects all below
+ * @signaled_cond: broadcast once, when @signaled becomes true
+ * @signaled: the job has ended
+ * @queue: where the job is queued, NULL once it has ended; no reference
+ * @error: the job's error, code 0 when it succeeded; constant once @signaled
+ */
+struct bitnpu_fence {
+	struct bitnpu_ref ref;
+	pthread_mutex_t lock;
+	pthread_cond_t signaled_cond;
+	bool signaled;
+	struct bitnpu_queue *queue;
+	struct bitnpu_error error;
+};
+
+/** bitnpu_fence_create() - Return: an unsignaled fence of a job on @queue, or NULL without memory */
+struct bitnpu_fence *bitnpu_fence_create(struct bitnpu_queue *queue);
+
+/** bitnpu_fence_signal() - the job has ended; @error is NULL when it succeeded */
+void bitnpu_fence_signal(struct bitnpu_fence *fence, const struct bitnpu_error *error);
+
+/** bitnpu_fence_is_signaled() - Return: whether the job has ended */
+bool bitnpu_fence_is_signaled(struct bitnpu_fence *fence);
+
+void bitnpu_queue_get(struct bitnpu_queue *queue);
+void bitnpu_queue_put(struct bitnpu_queue *queue);
+
+/**
+ * bitnpu_queue_run_job() - run the job of @fence on the calling thread
+ * @queue: where it is queued
+ * @fence: the job's fence
+ *
+ * Does nothing unless the job is the next of an idle queue and all it waits for has ended.
+ */
+void bitnpu_queue_run_job(struct bitnpu_queue *queue, struct bitnpu_fence *fence);
+
+#endif /* BITNPU_CORE_H */

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+/* The engines this library was built with. */
+#include "engine.h"
+
+const struct bitnpu_engine_ops *const bitnpu_engines[] = {
+	&bitnpu_golden_ops,
+	NULL,
+};

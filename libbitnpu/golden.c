@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+/* The golden engine: the datapath on the host's memory, one thread, nothing clever. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "error.h"
+
+/**
+ * struct golden_bo - a buffer
+ * @bo: the core's view
+ * @owned: the memory was mapped by bo_create
+ */
+struct golden_bo {
+	struct bitnpu_engine_bo bo;
+	bool owned;
+};
+
+/**
+ * struct golden_dma - the memory that one command may touch
+ * @dma: the datapath's view
+ * @cmd: the command whose operands are reachable
+ */
+struct golden_dma {
+	struct bitnpu_dma dma;
+	const struct bitnpu_checked_cmd *cmd;
+};
+
+static unsigned int golden_count(void)
+{
+	return 1;
+}
+
+static int golden_describe(unsigned int index, struct bitnpu_device_info *info)
+{
+	const long pages = sysconf(_SC_PHYS_PAGES);
+	const long page = sysconf(_SC_PAGESIZE);
+
+	if (index > 0)
+		return -ENODEV;
+	snprintf(info->description, sizeof(info->description), "reference in scalar C");
+	snprintf(info->detail, sizeof(info->detail), "one thread, defines the right answer");
+	info->features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
+			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64;
+	info->memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * page : 0;
+	info->unified = true;
+	return 0;
+}
+
+static int golden_open(unsigned int index, struct bitnpu_engine_device **out,
+		       struct bitnpu_error *err)
+{
+	struct bitnpu_engine_device *dev = calloc(1, sizeof(*dev));
+
+	if (!dev)
+		return bitnpu_fail(err, -ENOMEM, "golden: out of memory");
+	dev->ops = &bitnpu_golden_ops;
+	if (golden_describe(index, &dev->info)) {
+		free(dev);
+		return bitnpu_fail(err, -ENODEV, "golden: there is no device %u", index);
+	}
+	*out = dev;
+	return 0;
+}
+
+static void golden_close(struct bitnpu_engine_device *dev)
+{
+	free(dev);
+}
+
+static int golden_bo_create(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+			    struct bitnpu_engine_bo **out, struct bitnpu_error *err)
+{
+	struct golden_bo *bo = calloc(1, sizeof(*bo));
+	void *host = MAP_FAILED;
+
+	if (bo && size <= SIZE_MAX)
+		host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (host == MAP_FAILED) {
+		free(bo);
+		return bitnpu_fail(err, -ENOMEM, "buffer: no memory for %llu bytes",
+				   (unsigned long long)size);
+	}
+	bo->bo = (struct bitnpu_engine_bo){ .host = host, .size = size, .flags = flags };
+	bo->owned = true;
+	*out = &bo->bo;
+	return 0;
+}
+
+static int golden_bo_import(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size,
+			    uint32_t flags, struct bitnpu_engine_bo **out, struct bitnpu_error *err)
+{
+	struct golden_bo *bo = calloc(1, sizeof(*bo));
+
+	if (!bo)
+		return bitnpu_fail(err, -ENOMEM, "import: out of memory");
+	bo->bo = (struct bitnpu_engine_bo){ .host = (void *)ptr, .size = size, .flags = flags };
+	*out = &bo->bo;
+	return 0;
+}
+
+static void golden_bo_destroy(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *engine_bo)
+{
+	struct golden_bo *bo = (struct golden_bo *)engine_bo;
+
+	if (bo->owned)
+		munmap(bo->bo.host, bo->bo.size);
+	free(bo);
+}
+
+/* The host's memory is the device's: there is nothing to do to share it. */
+static int golden_bo_map(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+			 uint32_t access, struct bitnpu_error *err)
+{
+	return 0;
+}
+
+static int golden_bo_unmap(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+			   struct bitnpu_error *err)
+{
+	return 0;
+}
+
+/* Host address of @len bytes at @addr if they lie in the @bytes of @op at @base, else NULL. */
+static uint8_t *translate(const struct bitnpu_operand *op, uint64_t base, uint64_t bytes,
+			  uint64_t addr, uint32_t len)
+{
+	if (addr - base >= bytes || len > bytes - (addr - base))
+		return NULL;
+	return (uint8_t *)op->bo->host + op->offset + (addr - base);
+}
+
+static int golden_load(struct bitnpu_dma *base, void *dst, __u64 addr, __u32 len)
+{
+	const struct bitnpu_checked_cmd *cmd = ((struct golden_dma *)base)->cmd;
+	const uint8_t *src = translate(&cmd->w, cmd->mm.w_addr, cmd->mm.w_bytes, addr, len);
+
+	if (!src)
+		src = translate(&cmd->x, cmd->mm.x_addr, cmd->mm.x_bytes, addr, len);
+	if (!src)
+		src = translate(&cmd->s, cmd->mm.s_addr, cmd->mm.s_bytes, addr, len);
+	if (!src)
+		return -EFAULT;
+	memcpy(dst, src, len);
+	return 0;
+}
+
+static int golden_store(struct bitnpu_dma *base, __u64 addr, const void *src, __u32 len)
+{
+	const struct bitnpu_checked_cmd *cmd = ((struct golden_dma *)base)->cmd;
+	uint8_t *dst = translate(&cmd->y, cmd->mm.y_addr, cmd->mm.y_bytes, addr, len);
+
+	if (!dst)
+		return -EFAULT;
+	memcpy(dst, src, len);
+	return 0;
+}
+
+static int golden_execute(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
+			  size_t count, void *prepared, struct bitnpu_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct golden_dma dma = {
+			.dma = { .load = golden_load, .store = golden_store },
+			.cmd = &cmds[i],
+		};
+		int ret;
+
+		/* In order, one at a time: every command is followed by a barrier anyway. */
+		if (cmds[i].opcode != BITNPU_OP_MATMUL)
+			continue;
+		ret = bitnpu_matmul_run(&cmds[i].mm, &dma.dma);
+		if (ret) {
+			const struct bitnpu_fault fault = {
+				.status = BITNPU_STATUS_DEVICE,
+				.index = cmds[i].index,
+			};
+
+			return bitnpu_fail_fault(err, ret, &fault);
+		}
+	}
+	return 0;
+}
+
+const struct bitnpu_engine_ops bitnpu_golden_ops = {
+	.name = "golden",
+	.single = true,
+	.count = golden_count,
+	.describe = golden_describe,
+	.open = golden_open,
+	.close = golden_close,
+	.bo_create = golden_bo_create,
+	.bo_import = golden_bo_import,
+	.bo_destroy = golden_bo_destroy,
+	.bo_map = golden_bo_map,
+	.bo_unmap = golden_bo_unmap,
+	.execute = golden_execute,
+};
