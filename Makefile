@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
-# BitNPU's build.  "make help" lists the targets.
+# BitNPU's build.  "make help" lists the targets and what can be set.
+#
+# Everything it makes lies under $(BUILD); the source tree is never written to.
 
 BUILD		?= build
+DESTDIR		?=
 PREFIX		?= /usr/local
 LIBDIR		?= $(PREFIX)/lib
-CC		?= cc
+AR		?= ar
 CLANG		?= clang
+CXX		?= c++
 PKG_CONFIG	?= pkg-config
+# Debian's own: the tests use Python modules that Debian packages.
+PYTHON		?= $(firstword $(wildcard /usr/bin/python3) python3)
+CFLAGS		?= -O2 -g
 SANITIZE	?=
 
 VERSION		:= $(shell awk '/define BITNPU_VERSION_(MAJOR|MINOR|PATCH)/ { v = v s $$3; s = "." } \
@@ -19,15 +26,17 @@ TEST_PACKAGES	:= cmocka
 
 WARNINGS	:= -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wundef \
 		   -Wno-unused-parameter -Wno-sign-compare
-CPPFLAGS	+= -D_GNU_SOURCE -Iuapi -I. -MMD -MP
-CFLAGS		?= -O2 -g
+BASE_CPPFLAGS	:= -D_GNU_SOURCE -Iuapi -I. -MMD -MP
 # Contraction and excess precision would change the bits of float results (docs/numerics.md).
 BASE_CFLAGS	:= -std=gnu11 -fPIC -pthread -fvisibility=hidden -ffp-contract=off \
 		   -fno-strict-aliasing $(WARNINGS) \
 		   $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
 				    -fno-sanitize-recover=all)
+compile		= $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
+link		= $(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS)
 
-lib_libs	= $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES))
+# Asked only when something is linked: "make demo" installs these packages first.
+lib_libs	= $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lm
 tool_libs	= $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES))
 test_libs	= $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
@@ -35,40 +44,82 @@ lib_srcs	:= $(sort $(wildcard libbitnpu/*.c opencl/*.c))
 tool_srcs	:= $(sort $(wildcard tools/*.c))
 unit_srcs	:= $(sort $(wildcard tests/unit/test_*.c))
 support_srcs	:= $(sort $(wildcard tests/support/*.c))
-lib_objs	:= $(lib_srcs:%.c=$(BUILD)/obj/%.o)
-tool_objs	:= $(tool_srcs:%.c=$(BUILD)/obj/%.o)
-support_objs	:= $(support_srcs:%.c=$(BUILD)/obj/%.o)
+objs		= $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+lib_objs	:= $(call objs,$(lib_srcs))
+tool_objs	:= $(call objs,$(tool_srcs))
+support_objs	:= $(call objs,$(support_srcs))
 unit_tests	:= $(unit_srcs:tests/unit/%.c=$(BUILD)/tests/%)
 
-.PHONY: all
-all: $(BUILD)/libbitnpu.a $(BUILD)/bitnpu
+static_lib	:= $(BUILD)/libbitnpu.a
+shared_lib	:= $(BUILD)/libbitnpu.so.$(VERSION)
+soname		:= libbitnpu.so.$(SOVERSION)
 
-$(BUILD)/obj/%.o: %.c
+ifneq ($(V),1)
+say = @printf '  %-8s%s\n' '$(1)' '$(@:$(BUILD)/%=%)';
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+.PHONY: all
+all: lib $(if $(tool_srcs),$(BUILD)/bitnpu) ## build the libraries and the command (default)
+
+.PHONY: lib
+lib: $(static_lib) $(shared_lib) $(BUILD)/libbitnpu.pc
+
+# A stamp changes when its text does: what depends on it is then made again.
+stamp = mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
+	printf '%s\n' '$(subst ','\'',$(1))' > $@
+.PHONY: FORCE
+$(BUILD)/obj/compile.stamp: FORCE
+	@$(call stamp,$(compile) $(shell $(CC) --version 2>/dev/null | head -n 1))
+$(BUILD)/obj/link.stamp: FORCE
+	@$(call stamp,$(link) $(LIB_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES) $(support_objs))
+$(BUILD)/obj/lib.stamp: FORCE
+	@$(call stamp,$(lib_objs))
+$(BUILD)/obj/tool.stamp: FORCE
+	@$(call stamp,$(tool_objs))
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(compile) -c -o $@ $<
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
 $(BUILD)/obj/opencl/program.o: $(wildcard opencl/*.cl)
 
-$(BUILD)/libbitnpu.a: $(lib_objs)
-	rm -f $@
-	$(AR) rcs $@ $^
+$(static_lib): $(lib_objs) $(BUILD)/obj/lib.stamp
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(lib_objs)
 
-$(BUILD)/bitnpu: $(tool_objs) $(BUILD)/libbitnpu.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(lib_libs) $(tool_libs) -lm
+$(shared_lib): $(lib_objs) libbitnpu/libbitnpu.map $(BUILD)/obj/lib.stamp $(BUILD)/obj/link.stamp
+	$(call say,LINK)$(link) -shared -Wl,-soname,$(soname) \
+		-Wl,--version-script,libbitnpu/libbitnpu.map -o $@ $(lib_objs) $(lib_libs)
+	@ln -sf $(@F) $(BUILD)/$(soname)
+	@ln -sf $(soname) $(BUILD)/libbitnpu.so
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_objs) $(BUILD)/libbitnpu.a
+$(BUILD)/bitnpu: $(tool_objs) $(static_lib) $(BUILD)/obj/tool.stamp $(BUILD)/obj/link.stamp
+	$(call say,LINK)$(link) -o $@ $(tool_objs) $(static_lib) $(lib_libs) $(tool_libs)
+
+$(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_objs) $(static_lib) \
+				 $(BUILD)/obj/link.stamp
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(lib_libs) $(test_libs) -lm
+	$(call say,LINK)$(link) -o $@ $(filter %.o %.a,$^) $(lib_libs) $(test_libs)
 
-.PHONY: tests check-unit clean
-tests: $(unit_tests)
+include make/install.mk
+include make/check.mk
 
-check-unit: tests
-	@for t in $(unit_tests); do echo "== $$t"; $$t || exit 1; done
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD) build-*/
 
-clean:
-	rm -rf $(BUILD)
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '%s\n' '' 'Set on the command line:' \
+		'  BUILD=DIR         where to build (build)' \
+		'  CC= CFLAGS= CPPFLAGS= LDFLAGS=   as everywhere; a change rebuilds what it concerns' \
+		'  V=1               show the commands' \
+		'  SANITIZE=LIST     address,undefined or thread; use another BUILD with it' \
+		'  PREFIX= LIBDIR= DESTDIR=         where "make install" puts things' \
+		'  FUZZ_SECONDS=N    how long "make fuzz" runs each target'
 
--include $(lib_objs:.o=.d) $(tool_objs:.o=.d) $(support_objs:.o=.d) \
-	 $(unit_srcs:%.c=$(BUILD)/obj/%.d)
+-include $(patsubst %.o,%.d,$(call objs,$(lib_srcs) $(tool_srcs) $(support_srcs) $(unit_srcs)))
