@@ -3,28 +3,35 @@
  * The BitNPU datapath: checks and executes commands.  What this file computes is by definition the
  * right answer, so it is written to be read: one loop nest, no cases for speed.
  *
- * Freestanding: bytes are read and written one by one (any alignment, any host byte order), nothing
- * is zeroed or copied in bulk (compilers would call memset and memcpy), and the largest object on
- * the stack is one struct block.
+ * Freestanding: fields are read and written byte by byte (any alignment, any host byte order), nothing
+ * is zeroed or copied in a way that compilers would turn into calls of memset and memcpy, and the
+ * largest object on the stack is one struct block.
  */
 #include "datapath.h"
 
 /* Rows of x that share one pass over a tile's weights. */
 #define BLOCK_ROWS	4
 
-/* Bytes of x loaded at once: the alignment of addresses, and a whole number of lines of any format. */
-#define COLUMN_K	64
+/*
+ * Columns per step: a whole number of lines of every format, and never more than one scale group.
+ */
+#define STEP_K		32
+/* Lines of int8 weights, the widest format, in a step. */
+#define STEP_LINES	8
 
 /**
  * struct block - the state of up to BLOCK_ROWS rows of x against one tile of w
- * @x: the current COLUMN_K columns of each row, zero past column K
- * @line: the current line of weights
+ * @x: the current STEP_K columns of each row, zero past column K
+ * @line: the weights of these columns; past the last line of the tile, where x is zero, whatever was
+ *	there before
  * @acc: sums of the current group (INT32: of all of K), |acc| <= 2^30
  * @total: scaled sums of the groups before, modulo 2^64
+ *
+ * 1.5 KiB, which leaves room for what the callers' frames hold.
  */
 struct block {
-	__s8 x[BLOCK_ROWS][COLUMN_K];
-	__u8 line[BITNPU_LINE_BYTES];
+	__s16 x[BLOCK_ROWS][STEP_K];
+	__u32 line[STEP_LINES][BITNPU_TILE_ROWS];
 	__s32 acc[BLOCK_ROWS][BITNPU_TILE_ROWS];
 	__u64 total[BLOCK_ROWS][BITNPU_TILE_ROWS];
 };
@@ -148,7 +155,7 @@ static void derive(struct bitnpu_matmul *mm)
 		[BITNPU_W_BINARY] = 32,
 		[BITNPU_W_INT8] = 4,
 	};
-	const __u64 x_row = (mm->k + COLUMN_K - 1) / COLUMN_K * COLUMN_K;
+	const __u64 x_row = (mm->k + BITNPU_ADDR_ALIGN - 1) & ~(BITNPU_ADDR_ALIGN - 1);
 	const __u64 y_row = (__u64)mm->n * element_bytes(mm);
 
 	mm->line_k = line_k[mm->weight_format];
@@ -241,68 +248,99 @@ __s64 bitnpu_half_to_fixed(__u16 half)
 	return half & 0x8000 ? -value : value;
 }
 
-/* Weight @i (along k) of the row whose 32-bit word of a line is at @word. */
-static inline __s8 weight(__u32 format, const __u8 *word, __u32 i)
+/*
+ * The STEP_K weights of row @r.  A shift by less than eight bits, masked to the low bits of each byte,
+ * moves nothing from byte to byte, so the words may be in the host's byte order.
+ */
+static inline void unpack_row(const struct block *b, __u32 r, __u32 format, __s16 *w)
 {
-	const __u32 byte = word[i % 4];
+	union {
+		__u32 word[STEP_K / 4];
+		__u8 byte[STEP_K];
+	} code;
 
-	switch (format) {
-	case BITNPU_W_TERNARY:
-		return (byte >> (2 * (i / 4)) & 3) - 1;
-	case BITNPU_W_BINARY:
-		return 2 * (byte >> (i / 4) & 1) - 1;
-	default:
-		return (__s8)byte;
+	for (__u32 i = 0; i < STEP_K / 4; i++) {
+		if (format == BITNPU_W_TERNARY)
+			code.word[i] = b->line[i / 4][r] >> 2 * (i % 4) & 0x03030303;
+		else if (format == BITNPU_W_BINARY)
+			code.word[i] = b->line[0][r] >> i & 0x01010101;
+		else
+			code.word[i] = b->line[i][r];
+	}
+	for (__u32 i = 0; i < STEP_K; i++) {
+		if (format == BITNPU_W_TERNARY)
+			w[i] = code.byte[i] - 1;
+		else if (format == BITNPU_W_BINARY)
+			w[i] = 2 * code.byte[i] - 1;
+		else
+			w[i] = (__s8)code.byte[i];
 	}
 }
 
-/* acc += x[rows][k .. k + line_k - 1] * line^T; @format and @line_k are constants in each caller. */
-static inline void mac_line(struct block *b, __u32 rows, __u32 k, __u32 format, __u32 line_k)
+/* acc += x * w^T over the step; @format is a constant in each caller. */
+static inline void mac_step(struct block *b, __u32 rows, __u32 format)
 {
 	for (__u32 r = 0; r < BITNPU_TILE_ROWS; r++) {
-		__s8 w[32];
+		__s16 w[STEP_K];
 
-		for (__u32 i = 0; i < line_k; i++)
-			w[i] = weight(format, b->line + 4 * r, i);
+		unpack_row(b, r, format, w);
 		for (__u32 row = 0; row < rows; row++) {
-			const __s8 *x = b->x[row] + k;
 			__s32 sum = 0;
 
-			for (__u32 i = 0; i < line_k; i++)
-				sum += x[i] * w[i];
+			for (__u32 i = 0; i < STEP_K; i++)
+				sum += b->x[row][i] * w[i];
 			b->acc[row][r] += sum;
 		}
 	}
 }
 
-static void mac(struct block *b, __u32 rows, __u32 k, __u32 format)
+static void mac(struct block *b, __u32 rows, __u32 format)
 {
 	switch (format) {
 	case BITNPU_W_TERNARY:
-		mac_line(b, rows, k, BITNPU_W_TERNARY, 16);
+		mac_step(b, rows, BITNPU_W_TERNARY);
 		break;
 	case BITNPU_W_BINARY:
-		mac_line(b, rows, k, BITNPU_W_BINARY, 32);
+		mac_step(b, rows, BITNPU_W_BINARY);
 		break;
 	default:
-		mac_line(b, rows, k, BITNPU_W_INT8, 4);
+		mac_step(b, rows, BITNPU_W_INT8);
 		break;
 	}
 }
 
-/* Load columns k to k + COLUMN_K - 1 of rows m to m + rows - 1 of x. */
+/* Load columns k to k + STEP_K - 1 of rows m to m + rows - 1 of x. */
 static int load_x(const struct bitnpu_matmul *mm, struct bitnpu_dma *dma, struct block *b, __u32 m,
 		  __u32 rows, __u32 k)
 {
 	for (__u32 row = 0; row < rows; row++) {
 		const __u64 addr = mm->x_addr + (__u64)(m + row) * mm->x_stride + k;
-		int ret = dma->load(dma, b->x[row], addr, COLUMN_K);
+		__s8 x[STEP_K];
+		int ret = dma->load(dma, x, addr, sizeof(x));
 
 		if (ret)
 			return ret;
-		for (__u32 i = 0; i < COLUMN_K; i++)
-			if (k + i >= mm->k)
-				b->x[row][i] = 0;
+		for (__u32 i = 0; i < STEP_K; i++)
+			b->x[row][i] = k + i < mm->k ? x[i] : 0;
+	}
+	return 0;
+}
+
+/* Load the lines of @tile that hold columns k to k + STEP_K - 1. */
+static int load_w(const struct bitnpu_matmul *mm, struct bitnpu_dma *dma, struct block *b,
+		  __u32 tile, __u32 k)
+{
+	const __u32 first = k / mm->line_k;
+	const __u32 left = mm->lines - first;
+	const __u32 step = STEP_K / mm->line_k;
+	const __u64 addr = mm->w_addr + ((__u64)tile * mm->lines + first) * BITNPU_LINE_BYTES;
+
+	for (__u32 i = 0; i < step && i < left; i++) {
+		int ret = dma->load(dma, b->line[i], addr + i * BITNPU_LINE_BYTES,
+				    BITNPU_LINE_BYTES);
+
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -359,8 +397,10 @@ static int store_row(const struct bitnpu_matmul *mm, struct bitnpu_dma *dma, con
 
 static void clear(struct block *b)
 {
-	for (__u32 row = 0; row < BLOCK_ROWS; row++) {
-		for (__u32 r = 0; r < BITNPU_TILE_ROWS; r++) {
+	for (__u32 r = 0; r < BITNPU_TILE_ROWS; r++) {
+		for (__u32 i = 0; i < STEP_LINES; i++)
+			b->line[i][r] = 0;
+		for (__u32 row = 0; row < BLOCK_ROWS; row++) {
 			b->acc[row][r] = 0;
 			b->total[row][r] = 0;
 		}
@@ -371,25 +411,20 @@ static void clear(struct block *b)
 static int run_block(const struct bitnpu_matmul *mm, struct bitnpu_dma *dma, __u32 tile, __u32 m,
 		     __u32 rows)
 {
-	const __u64 w = mm->w_addr + (__u64)tile * mm->lines * BITNPU_LINE_BYTES;
 	struct block b;
 	int ret;
 
 	clear(&b);
-	for (__u32 line = 0; line < mm->lines; line++) {
-		const __u32 k = line * mm->line_k;
-		const __u32 next = k + mm->line_k;
+	for (__u32 k = 0; k < mm->k; k += STEP_K) {
+		const __u32 next = k + STEP_K;
 
-		if (k % COLUMN_K == 0) {
-			ret = load_x(mm, dma, &b, m, rows, k);
-			if (ret)
-				return ret;
-		}
-		ret = dma->load(dma, b.line, w + (__u64)line * BITNPU_LINE_BYTES, sizeof(b.line));
+		ret = load_x(mm, dma, &b, m, rows, k);
 		if (ret)
 			return ret;
-		mac(&b, rows, k % COLUMN_K, mm->weight_format);
-		/* A group is a whole number of lines, as 32 weights are. */
+		ret = load_w(mm, dma, &b, tile, k);
+		if (ret)
+			return ret;
+		mac(&b, rows, mm->weight_format);
 		if (mm->groups && (next >= mm->k || next % (1U << mm->group_shift) == 0)) {
 			ret = end_group(mm, dma, &b, tile, k >> mm->group_shift, rows);
 			if (ret)

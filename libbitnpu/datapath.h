@@ -43,7 +43,7 @@ struct bitnpu_matmul {
  * @load: copy @len bytes at device address @addr to @dst.  0, or an error that ends the command.
  * @store: copy @len bytes from @src to device address @addr.  Likewise.
  *
- * No access crosses a 4096-byte boundary unless it is longer than 64 bytes.
+ * No access crosses a 64-byte boundary, so none crosses a page.
  */
 struct bitnpu_dma {
 	int (*load)(struct bitnpu_dma *dma, void *dst, __u64 addr, __u32 len);
