@@ -62,18 +62,23 @@ uint16_t bitnpu_to_half(float x);
 /** bitnpu_from_half() - Return: the half as a float, exactly */
 float bitnpu_from_half(uint16_t half);
 
+/** BITNPU_MAX_HEAD_DIM - largest head_dim of bitnpu_attention() */
+#define BITNPU_MAX_HEAD_DIM 1024
+
 /**
- * bitnpu_attention_head() - one query head over the KV cache
- * @q: head_dim floats
+ * bitnpu_attention() - the query heads of one key/value head over the KV cache
+ * @q: @heads x @head_dim floats
+ * @heads: query heads that share these keys and values
  * @k: halves, row t at k + t * stride
  * @v: likewise
  * @stride: halves between rows
- * @head_dim: a multiple of 2
+ * @head_dim: 1 to %BITNPU_MAX_HEAD_DIM
  * @n: rows (positions visible), >= 1
- * @scores: room for @n floats
- * @out: head_dim floats: sum over t of softmax(q.k[t] / sqrt(head_dim)) * v[t], t mod 16
+ * @scores: room for @heads x @n floats
+ * @out: @heads x @head_dim floats: sum over t of softmax((q . k[t]) * (1 / sqrt(head_dim))) * v[t],
+ *	the sum over t in 16 accumulators by t mod 16
  */
-void bitnpu_attention_head(const float *q, const uint16_t *k, const uint16_t *v, size_t stride,
-			   uint32_t head_dim, uint32_t n, float *scores, float *out);
+void bitnpu_attention(const float *q, uint32_t heads, const uint16_t *k, const uint16_t *v,
+		      size_t stride, uint32_t head_dim, uint32_t n, float *scores, float *out);
 
 #endif /* BITNPU_HOSTOPS_H */

@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The float operations against plain scalar code written from docs/numerics.md, bit for bit; against
+ * the mathematical functions in higher precision; and against committed hashes, which any compiler,
+ * flag or processor that rounds differently fails.
+ */
+#include <fenv.h>
+#include <inttypes.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "libbitnpu/hostops.h"
+
+static uint64_t random_state;
+
+/* Sebastiano Vigna's splitmix64 */
+static uint64_t random_u64(void)
+{
+	uint64_t z = random_state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static uint32_t random_below(uint32_t n)
+{
+	return (uint32_t)((random_u64() >> 32) * n >> 32);
+}
+
+/* Uniform in [-scale, scale), exact in float arithmetic when scale is a power of two. */
+static float random_float(float scale)
+{
+	return ((float)(int32_t)(random_u64() >> 40) * 0x1p-23f - 1.0f) * scale;
+}
+
+static void random_floats(float *x, size_t n, float scale)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = random_float(scale);
+}
+
+static float float_of(uint32_t bits)
+{
+	float x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+static uint32_t bits_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+/* ---- the definitions, as docs/numerics.md has them ------------------------------------------- */
+
+static float plain_tree(float *acc)
+{
+	for (int width = 8; width > 0; width /= 2)
+		for (int i = 0; i < width; i++)
+			acc[i] = acc[i] + acc[i + width];
+	return acc[0];
+}
+
+static float plain_dot(const float *a, const float *b, size_t n)
+{
+	float acc[16] = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		float product = a[i] * b[i];
+
+		acc[i % 16] = acc[i % 16] + product;
+	}
+	return plain_tree(acc);
+}
+
+static void plain_softmax(float *x, size_t n)
+{
+	float max = -INFINITY, acc[16] = { 0 }, sum;
+
+	for (size_t i = 0; i < n; i++)
+		max = x[i] > max ? x[i] : max;
+	for (size_t i = 0; i < n; i++) {
+		x[i] = bitnpu_exp(x[i] - max);
+		acc[i % 16] = acc[i % 16] + x[i];
+	}
+	sum = plain_tree(acc);
+	for (size_t i = 0; i < n; i++)
+		x[i] = x[i] / sum;
+}
+
+static float plain_quantize(const float *x, size_t n, int8_t *q)
+{
+	float max = 1e-5f, inverse;
+
+	for (size_t i = 0; i < n; i++) {
+		float a = isnan(x[i]) ? 0.0f : isinf(x[i]) ? 0x1.fffffep127f : fabsf(x[i]);
+
+		max = a > max ? a : max;
+	}
+	inverse = 127.0f / max;
+	for (size_t i = 0; i < n; i++) {
+		float a = isnan(x[i]) ? 0.0f : isinf(x[i]) ? copysignf(0x1.fffffep127f, x[i]) : x[i];
+		float r = rintf(a * inverse);
+
+		q[i] = (int8_t)(r < -128.0f ? -128.0f : r > 127.0f ? 127.0f : r);
+	}
+	return max / 127.0f;
+}
+
+static void plain_attention(const float *q, const uint16_t *k, const uint16_t *v, size_t stride,
+			    uint32_t head_dim, uint32_t n, float *scores, float *out)
+{
+	float scale = 1.0f / sqrtf((float)head_dim), row[BITNPU_MAX_HEAD_DIM];
+
+	for (uint32_t t = 0; t < n; t++) {
+		for (uint32_t d = 0; d < head_dim; d++)
+			row[d] = bitnpu_from_half(k[t * stride + d]);
+		scores[t] = plain_dot(q, row, head_dim) * scale;
+	}
+	plain_softmax(scores, n);
+	for (uint32_t d = 0; d < head_dim; d++) {
+		float acc[16] = { 0 };
+
+		for (uint32_t t = 0; t < n; t++) {
+			float product = scores[t] * bitnpu_from_half(v[t * stride + d]);
+
+			acc[t % 16] = acc[t % 16] + product;
+		}
+		out[d] = plain_tree(acc);
+	}
+}
+
+/* ---- against the definitions ----------------------------------------------------------------- */
+
+#define MAX_N 1031
+
+static void assert_same_floats(const float *a, const float *b, size_t n, const char *what)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bits_of(a[i]) != bits_of(b[i]) && !(isnan(a[i]) && isnan(b[i])))
+			fail_msg("%s: element %zu of %zu is %a, expected %a", what, i, n, (double)a[i],
+				 (double)b[i]);
+}
+
+static void test_reductions(void **state)
+{
+	float a[MAX_N], b[MAX_N], got[MAX_N], want[MAX_N];
+
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
+		float r, got_dot, want_dot;
+
+		random_floats(a, n, 4.0f);
+		random_floats(b, n, 2.0f);
+		got_dot = bitnpu_dot(a, b, n);
+		want_dot = plain_dot(a, b, n);
+		assert_same_floats(&got_dot, &want_dot, 1, "dot");
+		r = 1.0f / sqrtf(plain_dot(a, a, n) / (float)n + 1e-5f);
+		for (size_t i = 0; i < n; i++)
+			want[i] = a[i] * r * b[i];
+		bitnpu_rms_norm(a, b, n, 1e-5f, got);
+		assert_same_floats(got, want, n, "rms_norm");
+		memcpy(got, a, n * sizeof(*a));
+		bitnpu_rms_norm(got, b, n, 1e-5f, got);
+		assert_same_floats(got, want, n, "rms_norm in place");
+		memcpy(got, a, n * sizeof(*a));
+		memcpy(want, a, n * sizeof(*a));
+		bitnpu_softmax(got, n);
+		plain_softmax(want, n);
+		assert_same_floats(got, want, n, "softmax");
+	}
+	assert_true(bitnpu_dot(a, b, 0) == 0.0f);
+}
+
+static void test_elementwise(void **state)
+{
+	float a[MAX_N], b[MAX_N], got[MAX_N], want[MAX_N];
+	int32_t y[MAX_N];
+	int64_t wide[MAX_N];
+
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
+		float x_scale = fabsf(random_float(1.0f));
+
+		random_floats(a, n, 4.0f);
+		random_floats(b, n, 2.0f);
+		for (size_t i = 0; i < n; i++) {
+			y[i] = (int32_t)random_u64() >> random_below(32);
+			wide[i] = (int64_t)random_u64() >> random_below(64);
+			want[i] = a[i] + b[i];
+		}
+		memcpy(got, a, n * sizeof(*a));
+		bitnpu_add(got, b, n);
+		assert_same_floats(got, want, n, "add");
+		for (size_t i = 0; i < n; i++)
+			want[i] = (a[i] > 0 ? a[i] : 0.0f) * (a[i] > 0 ? a[i] : 0.0f) * b[i];
+		bitnpu_relu2_gate(a, b, n, got);
+		assert_same_floats(got, want, n, "relu2_gate");
+		for (size_t i = 0; i < n; i++)
+			want[i] = (float)y[i] * (x_scale * b[i]);
+		bitnpu_scale_i32(y, n, b, n, x_scale, got);
+		assert_same_floats(got, want, n, "scale_i32, a scale a row");
+		for (size_t i = 0; i < n; i++)
+			want[i] = (float)y[i] * (x_scale * b[0]);
+		bitnpu_scale_i32(y, n, b, 1, x_scale, got);
+		assert_same_floats(got, want, n, "scale_i32, one scale");
+		for (size_t i = 0; i < n; i++)
+			want[i] = (float)wide[i] * 0x1p-24f * (x_scale * b[i]);
+		bitnpu_scale_i64(wide, n, b, n, x_scale, got);
+		assert_same_floats(got, want, n, "scale_i64, a scale a row");
+		for (size_t i = 0; i < n; i++)
+			want[i] = (float)wide[i] * 0x1p-24f * x_scale;
+		bitnpu_scale_i64(wide, n, NULL, 0, x_scale, got);
+		assert_same_floats(got, want, n, "scale_i64, no scale");
+	}
+}
+
+static void check_quantize(const float *x, size_t n)
+{
+	int8_t got[MAX_N], want[MAX_N];
+	float got_scale = bitnpu_quantize_row(x, n, got);
+	float want_scale = plain_quantize(x, n, want);
+
+	assert_same_floats(&got_scale, &want_scale, 1, "quantize scale");
+	assert_memory_equal(got, want, n);
+}
+
+static void test_quantize(void **state)
+{
+	static const float special[] = { 0.0f, -0.0f, 1e-5f, -1e-6f, NAN, -NAN, INFINITY, -INFINITY,
+					 0x1.fffffep127f, -0x1.fffffep127f, 0x1p-149f, 0x1p-126f, 0.5f,
+					 1.5f, 2.5f, 63.5f, 126.5f, 127.0f, -127.0f, -0.5f, -2.5f };
+	float x[MAX_N] = { 0 };
+	int8_t q[4];
+
+	check_quantize(x, 7);
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
+		random_floats(x, n, float_of(random_below(255) << 23));
+		check_quantize(x, n);
+		for (size_t i = 0; i < n; i += 1 + random_below(9))
+			x[i] = special[random_below(sizeof(special) / sizeof(*special))];
+		check_quantize(x, n);
+		for (size_t i = 0; i < n; i++)
+			x[i] = float_of((uint32_t)random_u64());
+		check_quantize(x, n);
+	}
+	/* Ties go to even; the largest magnitude is 127 of either sign. */
+	assert_true(bitnpu_quantize_row((float[]){ 127.0f, 0.5f, 1.5f, -2.5f }, 4, q) == 1.0f);
+	assert_memory_equal(q, ((int8_t[]){ 127, 0, 2, -2 }), 4);
+	bitnpu_quantize_row((float[]){ -3.0f, 3.0f, NAN, INFINITY }, 3, q);
+	assert_memory_equal(q, ((int8_t[]){ -127, 127, 0 }), 3);
+}
+
+static void test_attention(void **state)
+{
+	static const uint32_t dims[] = { 2, 4, 18, 30, 32, 34, 64, 100, 128, 256 };
+	enum { MAX_HEADS = 11, MAX_DIM = 256, MAX_ROWS = 300 };
+	size_t stride = MAX_DIM + 8;
+	float *q = malloc(MAX_HEADS * MAX_DIM * sizeof(*q));
+	float *got = malloc(MAX_HEADS * MAX_DIM * sizeof(*got));
+	float *want = malloc(MAX_HEADS * MAX_DIM * sizeof(*want));
+	float *scores = malloc(MAX_HEADS * MAX_ROWS * sizeof(*scores));
+	uint16_t *k = malloc(MAX_ROWS * stride * sizeof(*k));
+	uint16_t *v = malloc(MAX_ROWS * stride * sizeof(*v));
+
+	for (size_t i = 0; i < MAX_ROWS * stride; i++) {
+		k[i] = bitnpu_to_half(random_float(2.0f));
+		v[i] = bitnpu_to_half(random_float(2.0f));
+	}
+	random_floats(q, MAX_HEADS * MAX_DIM, 4.0f);
+	for (int round = 0; round < 60; round++) {
+		uint32_t dim = dims[random_below(sizeof(dims) / sizeof(*dims))];
+		uint32_t heads = 1 + random_below(MAX_HEADS);
+		uint32_t n = 1 + random_below(round < 30 ? 40 : MAX_ROWS);
+
+		bitnpu_attention(q, heads, k, v, stride, dim, n, scores, got);
+		for (uint32_t h = 0; h < heads; h++)
+			plain_attention(q + h * dim, k, v, stride, dim, n, scores, want + h * dim);
+		assert_same_floats(got, want, (size_t)heads * dim, "attention");
+	}
+	free(q);
+	free(got);
+	free(want);
+	free(scores);
+	free(k);
+	free(v);
+}
+
+/* ---- against mathematics --------------------------------------------------------------------- */
+
+static double ulps(float got, double want)
+{
+	int exponent;
+
+	frexp(want, &exponent);
+	exponent = exponent < -125 ? -125 : exponent;
+	return fabs((double)got - want) / ldexp(1.0, exponent - 24);
+}
+
+static void test_exp(void **state)
+{
+	/* BITNPU_TEST_EXHAUSTIVE=1 takes every float: minutes */
+	uint32_t step = getenv("BITNPU_TEST_EXHAUSTIVE") ? 1 : 1021;
+	double worst = 0;
+	float worst_x = 0;
+
+	for (uint64_t u = 0; u < UINT64_C(1) << 32; u += step) {
+		float x = float_of((uint32_t)u), e;
+		double u_x;
+
+		if (!(x >= -104.0f && x <= 88.72283f))
+			continue;
+		e = bitnpu_exp(x);
+		u_x = ulps(e, exp((double)x));
+		if (u_x > worst) {
+			worst = u_x;
+			worst_x = x;
+		}
+	}
+	print_message("exp: largest error %.3f ulp at %a\n", worst, (double)worst_x);
+	assert_true(worst < 1.2);
+	assert_true(bitnpu_exp(0.0f) == 1.0f && bitnpu_exp(-0.0f) == 1.0f);
+	assert_true(bitnpu_exp(88.73f) == INFINITY && bitnpu_exp(INFINITY) == INFINITY);
+	assert_true(bitnpu_exp(-104.0f) == 0.0f && bitnpu_exp(-INFINITY) == 0.0f);
+	assert_true(bitnpu_exp(-103.0f) == 0x1p-149f);
+	assert_true(isnan(bitnpu_exp(NAN)));
+}
+
+/* Distance to the exact value in units of 2^-24, half the last place of a float in [0.5, 1). */
+static double rope_error(uint32_t position, uint32_t head_dim, double base)
+{
+	float table[BITNPU_MAX_HEAD_DIM];
+	double worst = 0;
+
+	bitnpu_rope_table(position, head_dim, base, table);
+	for (uint32_t i = 0; i < head_dim / 2; i++) {
+		long double angle = position * powl(base, -2.0L * i / head_dim);
+		double c = fabs((double)(table[i] - cosl(angle))) * 0x1p24;
+		double s = fabs((double)(table[head_dim / 2 + i] - sinl(angle))) * 0x1p24;
+
+		worst = fmax(worst, fmax(c, s));
+	}
+	return worst;
+}
+
+static void test_rope_table(void **state)
+{
+	static const double bases[] = { 10000.0, 500000.0, 1000000.0, 1.5, 2.0 };
+	float table[4];
+	double worst = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		uint32_t position = i < 300 ? i : random_below(1u << 20) + 1;
+		uint32_t head_dim = 2 + 2 * random_below(100);
+
+		worst = fmax(worst, rope_error(position, head_dim, bases[random_below(5)]));
+	}
+	worst = fmax(worst, rope_error(1u << 20, 128, 500000.0));
+	print_message("rope: largest error %.4f * 2^-24\n", worst);
+	assert_true(worst < 1.01);
+	bitnpu_rope_table(0, 4, 10000.0, table);
+	assert_memory_equal(table, ((float[]){ 1.0f, 1.0f, 0.0f, 0.0f }), sizeof(table));
+}
+
+static void test_rope(void **state)
+{
+	float table[14], x[3 * 14], y[3 * 14];
+
+	bitnpu_rope_table(5, 14, 10000.0, table);
+	random_floats(x, 3 * 14, 4.0f);
+	memcpy(y, x, sizeof(x));
+	bitnpu_rope(y, 3, 14, table);
+	for (int h = 0; h < 3; h++) {
+		for (int i = 0; i < 7; i++) {
+			float a = x[h * 14 + i], b = x[h * 14 + 7 + i];
+			float rotated[2] = { a * table[i] - b * table[7 + i],
+					     a * table[7 + i] + b * table[i] };
+
+			assert_same_floats(&y[h * 14 + i], &rotated[0], 1, "rope");
+			assert_same_floats(&y[h * 14 + 7 + i], &rotated[1], 1, "rope");
+		}
+	}
+}
+
+static void test_from_half(void **state)
+{
+	for (uint32_t h = 0; h < 0x10000; h++) {
+		uint32_t exponent = h >> 10 & 31, mantissa = h & 1023;
+		double want = exponent ? ldexp(1024 + mantissa, (int)exponent - 25) :
+					 ldexp(mantissa, -24);
+		float got = bitnpu_from_half((uint16_t)h);
+
+		assert_int_equal(bits_of(got) >> 31, h >> 15);
+		if (exponent == 31)
+			assert_true(mantissa ? isnan(got) : isinf(got));
+		else
+			assert_true(fabs((double)got) == want);
+		if (exponent != 31 || !mantissa)
+			assert_int_equal(bitnpu_to_half(got), h);
+	}
+}
+
+/* Nearest of the two halves around x by exact comparison, ties to even. */
+static uint16_t plain_to_half(float x)
+{
+	double a = fabs((double)x), below, above;
+	uint32_t low = 0, high = 0x7c00;
+	uint16_t sign = signbit(x) ? 0x8000 : 0;
+
+	if (isnan(x))
+		return sign | 0x7e00;
+	while (high - low > 1) {
+		uint32_t middle = (low + high) / 2;
+
+		if ((double)bitnpu_from_half((uint16_t)middle) <= a)
+			low = middle;
+		else
+			high = middle;
+	}
+	below = bitnpu_from_half((uint16_t)low);
+	above = high == 0x7c00 ? 65536.0 : bitnpu_from_half((uint16_t)high);
+	if (a >= 65536.0 || a - below > above - a || (a - below == above - a && low & 1))
+		low = high;
+	return sign | (uint16_t)low;
+}
+
+static void test_to_half(void **state)
+{
+	for (uint32_t h = 0; h < 0x7c00; h++) {
+		uint32_t here = bits_of(bitnpu_from_half((uint16_t)h));
+		uint32_t next = h == 0x7bff ? bits_of(65536.0f) :
+					      bits_of(bitnpu_from_half((uint16_t)(h + 1)));
+		double middle = ((double)float_of(here) + (double)float_of(next)) / 2;
+		uint32_t around[] = { here, here + 1, bits_of((float)middle) - 1,
+				      bits_of((float)middle), bits_of((float)middle) + 1 };
+
+		for (int i = 0; i < 5; i++) {
+			float x = float_of(around[i]);
+
+			assert_int_equal(bitnpu_to_half(x), plain_to_half(x));
+			assert_int_equal(bitnpu_to_half(-x), plain_to_half(-x));
+		}
+	}
+	for (int i = 0; i < 100000; i++) {
+		float x = float_of((uint32_t)random_u64());
+
+		assert_int_equal(bitnpu_to_half(x), plain_to_half(x));
+	}
+	assert_int_equal(bitnpu_to_half(INFINITY), 0x7c00);
+	assert_int_equal(bitnpu_to_half(-INFINITY), 0xfc00);
+	assert_int_equal(bitnpu_to_half(65519.99f), 0x7bff);
+	assert_int_equal(bitnpu_to_half(65520.0f), 0x7c00);
+	assert_int_equal(bitnpu_to_half(NAN) & 0x7fff, 0x7e00);
+}
+
+/* ---- committed hashes ------------------------------------------------------------------------ */
+
+/*
+ * XXH64 of results for fixed inputs, which do not depend on BITNPU_TEST_SEED.  A change here changes
+ * the text that models write.
+ */
+#define HASH_DOT            0x2ce254205e48325e
+#define HASH_RMS_NORM       0x22d123faccf9d949
+#define HASH_QUANTIZE_SCALE 0xf103b51c79e32be4
+#define HASH_QUANTIZE       0xae0fa6cb2708d6b7
+#define HASH_SCALE_I32      0x187ed5521d1e9100
+#define HASH_SCALE_I64      0xa1f48228d8a32e95
+#define HASH_RELU2_GATE     0xffa6e3644a8901c5
+#define HASH_EXP            0xf5463477347942fd
+#define HASH_ROPE_TABLE     0x7c03007d99cde885
+#define HASH_ROPE           0xfeb523b49382e425
+#define HASH_SOFTMAX        0xcbdb643da598f6f7
+#define HASH_SCORES         0xd2182ea8875c9287
+#define HASH_ATTENTION      0x843856bead47a690
+#define HASH_HALVES         0x9da6f16242a971b1
+
+#define HASH_N 3001
+
+struct hashed {
+	float a[HASH_N], b[HASH_N], out[HASH_N];
+	int8_t q[HASH_N];
+	uint16_t half[HASH_N];
+};
+
+static void hash_inputs(struct hashed *h)
+{
+	random_state = 42;
+	random_floats(h->a, HASH_N, 8.0f);
+	random_floats(h->b, HASH_N, 2.0f);
+	for (size_t i = 0; i < HASH_N; i++)
+		h->half[i] = bitnpu_to_half(h->b[i]);
+}
+
+#define assert_hash(what, data, bytes, expected)						\
+	do {											\
+		uint64_t hash_ = XXH64(data, bytes, 0);						\
+		if (hash_ != (expected))							\
+			fail_msg("%s hashes to 0x%016" PRIx64 ", expected 0x%016" PRIx64, what,	\
+				 hash_, (uint64_t)(expected));					\
+	} while (0)
+
+static void test_hash_rows(void **state)
+{
+	struct hashed *h = calloc(1, sizeof(*h));
+	int32_t y[HASH_N];
+	int64_t wide[HASH_N];
+
+	hash_inputs(h);
+	for (size_t i = 0; i < HASH_N; i++) {
+		y[i] = (int32_t)random_u64() >> random_below(32);
+		wide[i] = (int64_t)random_u64() >> random_below(64);
+	}
+	for (size_t n = 1; n <= HASH_N; n++)
+		h->out[n - 1] = bitnpu_dot(h->a, h->b, n);
+	assert_hash("dot", h->out, sizeof(h->out), HASH_DOT);
+	bitnpu_rms_norm(h->a, h->b, HASH_N, 1e-5f, h->out);
+	assert_hash("rms_norm", h->out, sizeof(h->out), HASH_RMS_NORM);
+	h->out[0] = bitnpu_quantize_row(h->a, HASH_N, h->q);
+	assert_hash("quantize scale", h->out, sizeof(float), HASH_QUANTIZE_SCALE);
+	assert_hash("quantize", h->q, sizeof(h->q), HASH_QUANTIZE);
+	bitnpu_scale_i32(y, HASH_N, h->b, HASH_N, 0.3f, h->out);
+	assert_hash("scale_i32", h->out, sizeof(h->out), HASH_SCALE_I32);
+	bitnpu_scale_i64(wide, HASH_N, h->b, HASH_N, 0.3f, h->out);
+	assert_hash("scale_i64", h->out, sizeof(h->out), HASH_SCALE_I64);
+	bitnpu_relu2_gate(h->a, h->b, HASH_N, h->out);
+	assert_hash("relu2_gate", h->out, sizeof(h->out), HASH_RELU2_GATE);
+	free(h);
+}
+
+static void test_hash_functions(void **state)
+{
+	struct hashed *h = calloc(1, sizeof(*h));
+	XXH64_state_t *hash = XXH64_createState();
+	float table[128];
+
+	hash_inputs(h);
+	XXH64_reset(hash, 0);
+	for (uint32_t i = 0; i < 1000000; i++) {
+		/* -106 to 90, both ends beyond the range */
+		float e = bitnpu_exp((float)i * 196e-6f - 106.0f);
+
+		XXH64_update(hash, &e, sizeof(e));
+	}
+	assert_int_equal(XXH64_digest(hash), HASH_EXP);
+	XXH64_reset(hash, 0);
+	for (uint32_t i = 0; i < 500; i++) {
+		bitnpu_rope_table(i < 250 ? i : i * 2097, 128, 500000.0, table);
+		XXH64_update(hash, table, sizeof(table));
+	}
+	assert_int_equal(XXH64_digest(hash), HASH_ROPE_TABLE);
+	memcpy(h->out, h->a, sizeof(h->out));
+	bitnpu_rope(h->out, 23, 128, table);
+	assert_hash("rope", h->out, sizeof(h->out), HASH_ROPE);
+	memcpy(h->out, h->a, sizeof(h->out));
+	bitnpu_softmax(h->out, HASH_N);
+	assert_hash("softmax", h->out, sizeof(h->out), HASH_SOFTMAX);
+	XXH64_freeState(hash);
+	free(h);
+}
+
+static void test_hash_attention(void **state)
+{
+	struct hashed *h = calloc(1, sizeof(*h));
+	float scores[5 * 93];
+
+	hash_inputs(h);
+	/* 93 rows of 32 halves */
+	bitnpu_attention(h->a, 5, h->half, h->half + 8, 32, 24, 93, scores, h->out);
+	assert_hash("attention scores", scores, sizeof(scores), HASH_SCORES);
+	assert_hash("attention", h->out, 5 * 24 * sizeof(float), HASH_ATTENTION);
+	assert_hash("halves", h->half, sizeof(h->half), HASH_HALVES);
+	free(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reductions), cmocka_unit_test(test_elementwise),
+		cmocka_unit_test(test_quantize),   cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_exp),	   cmocka_unit_test(test_rope_table),
+		cmocka_unit_test(test_rope),	   cmocka_unit_test(test_from_half),
+		cmocka_unit_test(test_to_half),	   cmocka_unit_test(test_hash_rows),
+		cmocka_unit_test(test_hash_functions), cmocka_unit_test(test_hash_attention),
+	};
+	const char *seed = getenv("BITNPU_TEST_SEED");
+
+	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+	print_message("# seed %" PRIu64 "\n", random_state);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
