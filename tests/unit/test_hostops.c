@@ -42,6 +42,21 @@ static float random_float(float scale)
 	return ((float)(int32_t)(random_u64() >> 40) * 0x1p-23f - 1.0f) * scale;
 }
 
+/* Of any magnitude; two statements, because the order of operands' evaluation is not defined. */
+static int32_t random_i32(void)
+{
+	int32_t value = (int32_t)random_u64();
+
+	return value >> random_below(32);
+}
+
+static int64_t random_i64(void)
+{
+	int64_t value = (int64_t)random_u64();
+
+	return value >> random_below(64);
+}
+
 static void random_floats(float *x, size_t n, float scale)
 {
 	for (size_t i = 0; i < n; i++)
@@ -196,8 +211,8 @@ static void test_elementwise(void **state)
 		random_floats(a, n, 4.0f);
 		random_floats(b, n, 2.0f);
 		for (size_t i = 0; i < n; i++) {
-			y[i] = (int32_t)random_u64() >> random_below(32);
-			wide[i] = (int64_t)random_u64() >> random_below(64);
+			y[i] = random_i32();
+			wide[i] = random_i64();
 			want[i] = a[i] + b[i];
 		}
 		memcpy(got, a, n * sizeof(*a));
@@ -518,8 +533,8 @@ static void test_hash_rows(void **state)
 
 	hash_inputs(h);
 	for (size_t i = 0; i < HASH_N; i++) {
-		y[i] = (int32_t)random_u64() >> random_below(32);
-		wide[i] = (int64_t)random_u64() >> random_below(64);
+		y[i] = random_i32();
+		wide[i] = random_i64();
 	}
 	for (size_t n = 1; n <= HASH_N; n++)
 		h->out[n - 1] = bitnpu_dot(h->a, h->b, n);
