@@ -105,6 +105,7 @@ $(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_objs) $(s
 	$(call say,LINK)$(link) -o $@ $(filter %.o %.a,$^) $(lib_libs) $(test_libs)
 
 include make/install.mk
+include make/modules.mk
 include make/check.mk
 
 .PHONY: clean
