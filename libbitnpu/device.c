@@ -118,8 +118,9 @@ static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
 	for (size_t e = 0; bitnpu_engines[e]; e++) {
 		const unsigned int n = bitnpu_engines[e]->count();
 
+		/* A device without features is there and cannot be used. */
 		for (unsigned int i = 0; i < n; i++)
-			if (bitnpu_engines[e]->describe(i, &info) == 0)
+			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features)
 				return open_index(bitnpu_engines[e], i, dev, err);
 	}
 	return bitnpu_fail(err, -ENODEV, "device auto: no engine has a device");

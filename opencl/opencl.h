@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The OpenCL engine, internally.
+ *
+ * device.c enumerates and judges devices, variant.c lists the ways to compute a MATMUL, program.c
+ * builds them through the disk cache of cache.c, plan.c turns checked commands into ready kernels,
+ * launch.c runs them, memory.c holds buffers, engine.c is the table of operations.
+ *
+ * OpenCL 1.2 is all that is needed, and devices are judged by what they can do, never by who made
+ * them.
+ */
+#ifndef BITNPU_OPENCL_H
+#define BITNPU_OPENCL_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include <CL/cl.h>
+
+#include <libbitnpu/engine.h>
+#include <libbitnpu/error.h>
+
+/* ---- errors (status.c) --------------------------------------------------------------------- */
+
+/** bitnpu_cl_status_name() - Return: a name such as "CL_OUT_OF_RESOURCES", never NULL */
+const char *bitnpu_cl_status_name(cl_int status);
+
+/** bitnpu_cl_status_errno() - Return: the negative errno that says the same, 0 for CL_SUCCESS */
+int bitnpu_cl_status_errno(cl_int status);
+
+/** bitnpu_cl_fail() - fill @err: @what failed with @status.  Return: the negative errno. */
+int bitnpu_cl_fail(struct bitnpu_error *err, cl_int status, const char *what);
+
+/* ---- devices (device.c) -------------------------------------------------------------------- */
+
+/**
+ * struct bitnpu_cl_caps - what a device is and can do
+ * @platform: where it was found
+ * @id: the device
+ * @type: CL_DEVICE_TYPE_*
+ * @name: CL_DEVICE_NAME, likewise @version, @driver and @platform_version
+ * @compute_units: CL_DEVICE_MAX_COMPUTE_UNITS
+ * @short_width: elements of a vector of shorts that its compiler prefers, 1 where it scalarizes
+ * @max_group: most work-items of a group, of the device and of its first dimension
+ * @max_alloc: largest buffer, bytes
+ * @memory: global memory, bytes
+ * @local: local memory, bytes
+ * @unified: host memory is device memory
+ * @refusal: why it cannot be used, "" when it can
+ */
+struct bitnpu_cl_caps {
+	cl_platform_id platform;
+	cl_device_id id;
+	cl_device_type type;
+	char name[128], version[96], driver[64], platform_version[96];
+	uint32_t compute_units, short_width;
+	uint64_t max_group, max_alloc, memory, local;
+	bool unified;
+	char refusal[128];
+};
+
+/** bitnpu_cl_device_count() - Return: devices of every type on every platform, 0 without an ICD */
+unsigned int bitnpu_cl_device_count(void);
+
+/**
+ * bitnpu_cl_device_caps() - judge device @index
+ *
+ * Devices are numbered from the fastest kind to the slowest (GPU, other, CPU), those that cannot be
+ * used last.
+ *
+ * Return: 0, or -ENODEV past the end.
+ */
+int bitnpu_cl_device_caps(unsigned int index, struct bitnpu_cl_caps *caps);
+
+/* ---- disk cache (cache.c) ------------------------------------------------------------------ */
+
+/**
+ * struct bitnpu_cl_key - names an entry of the disk cache
+ * @low: half of a 128-bit hash of everything that the entry depends on
+ * @high: the other half
+ */
+struct bitnpu_cl_key {
+	uint64_t low, high;
+};
+
+/**
+ * bitnpu_cl_cache_dir() - where the disk cache lies
+ *
+ * BITNPU_CACHE_DIR, else $XDG_CACHE_HOME/bitnpu, else ~/.cache/bitnpu.
+ *
+ * Return: a malloc()ed path, or NULL when there is to be no cache.
+ */
+char *bitnpu_cl_cache_dir(void);
+
+/**
+ * bitnpu_cl_cache_load() - read an entry
+ * @dir: of bitnpu_cl_cache_dir(), may be NULL
+ * @key: the entry
+ * @data: malloc()ed on success
+ * @size: its length
+ *
+ * Return: whether there is an entry and it is whole; a damaged one reads as absent.
+ */
+bool bitnpu_cl_cache_load(const char *dir, const struct bitnpu_cl_key *key, void **data,
+			  size_t *size);
+
+/**
+ * bitnpu_cl_cache_store() - write an entry; it appears whole or not at all
+ * @dir: of bitnpu_cl_cache_dir(), may be NULL; made if it is not there
+ * @key: the entry
+ * @data: what to keep
+ * @size: its length
+ *
+ * A cache that cannot be written is no error: the work is done again next time.
+ */
+void bitnpu_cl_cache_store(const char *dir, const struct bitnpu_cl_key *key, const void *data,
+			   size_t size);
+
+/* ---- variants (variant.c) ------------------------------------------------------------------ */
+
+/**
+ * struct bitnpu_cl_variant - one way to compute a MATMUL
+ * @name: what BITNPU_OPENCL_VARIANT takes
+ * @source: of the kernel, after the common part; ends at @source_end
+ * @group: work-items of a group
+ * @group_tiles: tiles of 16 rows that a group computes
+ * @m_block: most rows of x that a group computes, a power of two
+ * @local_bytes: most local memory that a group needs
+ * @suits: whether it is the right one for a device that can run it
+ */
+struct bitnpu_cl_variant {
+	const char *name;
+	const char *source, *source_end;
+	uint32_t group;
+	uint32_t group_tiles;
+	uint32_t m_block;
+	uint32_t local_bytes;
+	bool (*suits)(const struct bitnpu_cl_caps *caps);
+};
+
+/** bitnpu_cl_variants - every variant, the one that suits fewest devices first; ended by no name */
+extern const struct bitnpu_cl_variant bitnpu_cl_variants[];
+
+/**
+ * bitnpu_cl_variant_choose() - the variant for a device
+ * @caps: the device
+ * @name: the one asked for (BITNPU_OPENCL_VARIANT), NULL or "" for the one that suits
+ * @variant: the choice
+ * @err: names the variants there are when @name is none of them
+ */
+int bitnpu_cl_variant_choose(const struct bitnpu_cl_caps *caps, const char *name,
+			     const struct bitnpu_cl_variant **variant, struct bitnpu_error *err);
+
+/* ---- an open device ------------------------------------------------------------------------ */
+
+/**
+ * struct bitnpu_cl_config - what a program is built for
+ * @variant: how
+ * @weight_format: BITNPU_W_*
+ * @output_format: BITNPU_Y_*
+ * @m_block: rows of x that a group computes
+ */
+struct bitnpu_cl_config {
+	const struct bitnpu_cl_variant *variant;
+	uint8_t weight_format, output_format;
+	uint32_t m_block;
+};
+
+/* A built program; lives as long as its device. */
+struct bitnpu_cl_program {
+	struct bitnpu_cl_program *next;
+	struct bitnpu_cl_config config;
+	cl_program program;
+};
+
+/* An in-order command queue; used by one thread at a time. */
+struct bitnpu_cl_stream {
+	struct bitnpu_cl_stream *next;
+	cl_command_queue queue;
+};
+
+/**
+ * struct bitnpu_cl_device - an open device
+ * @base: the core's part
+ * @caps: what it can do
+ * @context: of this device alone
+ * @cache_dir: where binaries are kept, NULL for nowhere
+ * @variant: the choice for it
+ * @program_lock: guards @programs, held while one is built
+ * @programs: built so far
+ * @stream_lock: guards @idle
+ * @idle: queues that no thread is using
+ */
+struct bitnpu_cl_device {
+	struct bitnpu_engine_device base;
+	struct bitnpu_cl_caps caps;
+	cl_context context;
+	char *cache_dir;
+	const struct bitnpu_cl_variant *variant;
+	pthread_mutex_t program_lock;
+	struct bitnpu_cl_program *programs;
+	pthread_mutex_t stream_lock;
+	struct bitnpu_cl_stream *idle;
+};
+
+/* program.c */
+
+/** bitnpu_cl_program_get() - the program for @config, built or loaded on first use */
+int bitnpu_cl_program_get(struct bitnpu_cl_device *dev, const struct bitnpu_cl_config *config,
+			  cl_program *program, struct bitnpu_error *err);
+void bitnpu_cl_programs_release(struct bitnpu_cl_device *dev);
+
+/* The kernels' sources, embedded (program.c). */
+extern const char bitnpu_cl_common[], bitnpu_cl_common_end[];
+extern const char bitnpu_cl_lanes[], bitnpu_cl_lanes_end[];
+
+/* launch.c */
+
+/** bitnpu_cl_stream_get() - a queue for this thread alone; bitnpu_cl_stream_put() */
+int bitnpu_cl_stream_get(struct bitnpu_cl_device *dev, struct bitnpu_cl_stream **stream,
+			 struct bitnpu_error *err);
+/** bitnpu_cl_stream_put() - give @stream back; one that @failed is not used again */
+void bitnpu_cl_stream_put(struct bitnpu_cl_device *dev, struct bitnpu_cl_stream *stream,
+			  bool failed);
+void bitnpu_cl_streams_release(struct bitnpu_cl_device *dev);
+int bitnpu_cl_execute(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
+		      size_t count, void *prepared, struct bitnpu_error *err);
+
+/* memory.c */
+
+/**
+ * struct bitnpu_cl_bo - a buffer
+ * @base: the core's part; @base.host is the memory itself where @in_place, else a shadow that is
+ *	allocated by the first map
+ * @mem: the buffer object
+ * @in_place: @mem uses @base.host
+ * @owned: bytes at @base.host to munmap() in the end, 0 when they are the caller's
+ * @access: BITNPU_MAP_* of the last map
+ */
+struct bitnpu_cl_bo {
+	struct bitnpu_engine_bo base;
+	cl_mem mem;
+	bool in_place;
+	uint64_t owned;
+	uint32_t access;
+};
+
+int bitnpu_cl_bo_create(struct bitnpu_engine_device *base, uint64_t size, uint32_t flags,
+			struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
+int bitnpu_cl_bo_import(struct bitnpu_engine_device *base, const void *ptr, uint64_t size,
+			uint32_t flags, struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
+void bitnpu_cl_bo_destroy(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo);
+int bitnpu_cl_bo_map(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo,
+		     uint32_t access, struct bitnpu_error *err);
+int bitnpu_cl_bo_unmap(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo,
+		       struct bitnpu_error *err);
+
+/* plan.c */
+
+/**
+ * struct bitnpu_cl_launch - a command ready to enqueue
+ * @kernel: all arguments set; used read-only, so several threads may enqueue it at once
+ * @global: work-items
+ * @local: work-items of a group
+ * @index: the command's place in the list as given
+ */
+struct bitnpu_cl_launch {
+	cl_kernel kernel;
+	size_t global[2], local[2];
+	uint32_t index;
+};
+
+/* What prepare makes of a list.  Barriers need no entry: queues run in order. */
+struct bitnpu_cl_plan {
+	size_t count;
+	struct bitnpu_cl_launch launches[];
+};
+
+int bitnpu_cl_prepare(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
+		      size_t count, void **prepared, struct bitnpu_error *err);
+void bitnpu_cl_unprepare(struct bitnpu_engine_device *base, void *prepared);
+
+#endif /* BITNPU_OPENCL_H */

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/* The OpenCL engine on every device there is: each variant agrees with golden bit for bit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <opencl/opencl.h>
+#include <tests/support/matmul_case.h>
+
+#define CASES	48
+
+static void check_case(struct bitnpu_device *dev, struct bitnpu_device *golden,
+		       const struct matmul_case *c, uint64_t seed)
+{
+	struct bitnpu_error err = { 0 };
+	size_t want_bytes = 0, got_bytes = 0;
+	void *want = NULL, *got = NULL;
+	char text[128];
+
+	matmul_case_print(c, text, sizeof(text));
+	if (matmul_case_run(golden, c, seed, &want, &want_bytes, &err) ||
+	    matmul_case_run(dev, c, seed, &got, &got_bytes, &err))
+		fail_msg("%s: %s", text, err.message);
+	assert_int_equal(want_bytes, got_bytes);
+	if (memcmp(want, got, want_bytes))
+		fail_msg("%s: %s: differs from golden, seed 0x%llx",
+			 bitnpu_device_get_info(dev)->name, text, (unsigned long long)seed);
+	free(want);
+	free(got);
+}
+
+static void test_variants(void **state)
+{
+	uint64_t seed = matmul_case_seed();
+	struct bitnpu_error err = { 0 };
+	struct bitnpu_device *golden;
+	unsigned int tried = 0;
+
+	if (!bitnpu_cl_device_count()) {
+		print_message("# no OpenCL device\n");
+		skip();
+	}
+	assert_int_equal(bitnpu_device_open("golden", &golden, &err), 0);
+	for (const struct bitnpu_cl_variant *v = bitnpu_cl_variants; v->name; v++) {
+		struct bitnpu_device *dev;
+		struct matmul_case c;
+
+		setenv("BITNPU_OPENCL_VARIANT", v->name, 1);
+		if (bitnpu_device_open("opencl:0", &dev, &err)) {
+			printf("# %s: %s\n", v->name, err.message);
+			continue;
+		}
+		tried++;
+		for (int i = 0; i < CASES; i++) {
+			matmul_case_random(&c, &seed, 9, 70, 1500);
+			check_case(dev, golden, &c, matmul_case_next(&seed));
+		}
+		bitnpu_device_close(dev);
+	}
+	unsetenv("BITNPU_OPENCL_VARIANT");
+	bitnpu_device_close(golden);
+	assert_true(tried > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_variants),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
