@@ -75,18 +75,6 @@ static int take_string(struct reader *r, struct bitnpu_gguf_string *s, uint64_t 
 	return 0;
 }
 
-static uint32_t scalar_bytes(uint32_t type)
-{
-	static const uint8_t bytes[] = {
-		[BITNPU_GGUF_UINT8] = 1, [BITNPU_GGUF_INT8] = 1, [BITNPU_GGUF_UINT16] = 2,
-		[BITNPU_GGUF_INT16] = 2, [BITNPU_GGUF_UINT32] = 4, [BITNPU_GGUF_INT32] = 4,
-		[BITNPU_GGUF_FLOAT32] = 4, [BITNPU_GGUF_BOOL] = 1, [BITNPU_GGUF_UINT64] = 8,
-		[BITNPU_GGUF_INT64] = 8, [BITNPU_GGUF_FLOAT64] = 8,
-	};
-
-	return type < sizeof(bytes) ? bytes[type] : 0;
-}
-
 static int skip_elements(struct reader *r, const struct bitnpu_gguf_kv *kv, uint32_t type,
 			 uint64_t count, unsigned int nesting);
 
@@ -116,7 +104,7 @@ static int skip_array(struct reader *r, const struct bitnpu_gguf_kv *kv, uint32_
 static int skip_elements(struct reader *r, const struct bitnpu_gguf_kv *kv, uint32_t type,
 			 uint64_t count, unsigned int nesting)
 {
-	uint32_t bytes = scalar_bytes(type);
+	uint32_t bytes = bitnpu_gguf_scalar_bytes(type);
 	struct bitnpu_gguf_string s;
 	uint32_t inner_type;
 	uint64_t inner_count;

@@ -20,6 +20,9 @@ struct bitnpu_ggml_layout {
 /** bitnpu_ggml_layout() - Return: the layout of @type, NULL when it is not known */
 const struct bitnpu_ggml_layout *bitnpu_ggml_layout(uint32_t type);
 
+/** bitnpu_gguf_scalar_bytes() - Return: size of a number or boolean in the metadata, 0 of others */
+uint32_t bitnpu_gguf_scalar_bytes(uint32_t type);
+
 /** bitnpu_gguf_compare_strings() - the order of the look-up tables: by length, then by bytes */
 int bitnpu_gguf_compare_strings(const struct bitnpu_gguf_string *a,
 				const struct bitnpu_gguf_string *b);

@@ -8,6 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t bitnpu_gguf_scalar_bytes(uint32_t type)
+{
+	static const uint8_t bytes[] = {
+		[BITNPU_GGUF_UINT8] = 1, [BITNPU_GGUF_INT8] = 1, [BITNPU_GGUF_UINT16] = 2,
+		[BITNPU_GGUF_INT16] = 2, [BITNPU_GGUF_UINT32] = 4, [BITNPU_GGUF_INT32] = 4,
+		[BITNPU_GGUF_FLOAT32] = 4, [BITNPU_GGUF_BOOL] = 1, [BITNPU_GGUF_UINT64] = 8,
+		[BITNPU_GGUF_INT64] = 8, [BITNPU_GGUF_FLOAT64] = 8,
+	};
+
+	return type < sizeof(bytes) ? bytes[type] : 0;
+}
+
 /* By length first: most comparisons then end without reading the file. */
 int bitnpu_gguf_compare_strings(const struct bitnpu_gguf_string *a,
 				const struct bitnpu_gguf_string *b)
