@@ -136,19 +136,21 @@ static void *queue_thread(void *data)
 	return NULL;
 }
 
+static bool is_ready(const struct job *job)
+{
+	for (size_t i = 0; i < job->wait_count; i++)
+		if (!bitnpu_fence_is_signaled(job->wait[i]))
+			return false;
+	return true;
+}
+
 void bitnpu_queue_run_job(struct bitnpu_queue *queue, struct bitnpu_fence *fence)
 {
 	struct job *job = NULL;
 
 	pthread_mutex_lock(&queue->lock);
-	if (!queue->busy && queue->head && queue->head->done == fence) {
-		job = queue->head;
-		for (size_t i = 0; i < job->wait_count && job; i++)
-			if (!bitnpu_fence_is_signaled(job->wait[i]))
-				job = NULL;
-	}
-	if (job)
-		take_head(queue);
+	if (!queue->busy && queue->head && queue->head->done == fence && is_ready(queue->head))
+		job = take_head(queue);
 	pthread_mutex_unlock(&queue->lock);
 	if (job)
 		run(queue, job);

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* An engine that does what a test tells it to. */
+#include <stdlib.h>
+
+#include "fake_engine.h"
+#include "libbitnpu/core.h"
+
+struct fake_device {
+	struct bitnpu_engine_device engine;
+	struct fake_engine *fake;
+};
+
+struct fake_bo {
+	struct bitnpu_engine_bo engine;
+	void *memory;
+};
+
+static struct fake_engine *fake_of(struct bitnpu_engine_device *dev)
+{
+	return ((struct fake_device *)dev)->fake;
+}
+
+static void add(int *count, int by)
+{
+	__atomic_add_fetch(count, by, __ATOMIC_SEQ_CST);
+}
+
+int fake_count(const int *count)
+{
+	return __atomic_load_n(count, __ATOMIC_SEQ_CST);
+}
+
+static void fake_close(struct bitnpu_engine_device *dev)
+{
+	add(&fake_of(dev)->devices, -1);
+	free(dev);
+}
+
+static int new_bo(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size, uint32_t flags,
+		  struct bitnpu_engine_bo **out, struct bitnpu_error *err)
+{
+	struct fake_engine *fake = fake_of(dev);
+	struct fake_bo *bo;
+
+	if (fake->fail_bo)
+		return bitnpu_fail(err, fake->fail_bo, "fake: no buffer");
+	bo = calloc(1, sizeof(*bo));
+	if (!bo)
+		abort();
+	bo->memory = ptr ? NULL : calloc(1, size);
+	bo->engine.host = ptr ? (void *)ptr : bo->memory;
+	bo->engine.size = size;
+	bo->engine.flags = flags;
+	add(&fake->bos, 1);
+	*out = &bo->engine;
+	return 0;
+}
+
+static int fake_bo_create(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+			  struct bitnpu_engine_bo **bo, struct bitnpu_error *err)
+{
+	return new_bo(dev, NULL, size, flags, bo, err);
+}
+
+static void fake_bo_destroy(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *engine_bo)
+{
+	struct fake_bo *bo = (struct fake_bo *)engine_bo;
+
+	add(&fake_of(dev)->bos, -1);
+	free(bo->memory);
+	free(bo);
+}
+
+static int fake_bo_map(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+		       uint32_t access, struct bitnpu_error *err)
+{
+	struct fake_engine *fake = fake_of(dev);
+
+	if (fake->fail_map)
+		return bitnpu_fail(err, fake->fail_map, "fake: no map");
+	add(&fake->maps, 1);
+	fake->access = access;
+	return 0;
+}
+
+static int fake_bo_unmap(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+			 struct bitnpu_error *err)
+{
+	struct fake_engine *fake = fake_of(dev);
+
+	add(&fake->maps, -1);
+	if (fake->fail_unmap)
+		return bitnpu_fail(err, fake->fail_unmap, "fake: no unmap");
+	return 0;
+}
+
+static int fake_prepare(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
+			size_t count, void **prepared, struct bitnpu_error *err)
+{
+	struct fake_engine *fake = fake_of(dev);
+
+	if (fake->fail_prepare)
+		return bitnpu_fail(err, fake->fail_prepare, "fake: no preparation");
+	add(&fake->prepared, 1);
+	*prepared = fake;
+	return 0;
+}
+
+static void fake_unprepare(struct bitnpu_engine_device *dev, void *prepared)
+{
+	if (prepared != fake_of(dev))
+		abort();
+	add(&fake_of(dev)->prepared, -1);
+}
+
+static int fake_execute(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
+			size_t count, void *prepared, struct bitnpu_error *err)
+{
+	struct fake_engine *fake = fake_of(dev);
+	uint32_t id = 0;
+
+	if (prepared != fake || count == 0)
+		abort();
+	for (size_t i = 0; i < count && id == 0; i++)
+		if (cmds[i].opcode == BITNPU_OP_MATMUL)
+			id = cmds[i].mm.m;
+	add(&fake->executed, 1);
+	return fake->execute ? fake->execute(fake, id, err) : 0;
+}
+
+static const struct bitnpu_engine_ops fake_ops = {
+	.name = "fake",
+	.close = fake_close,
+	.bo_create = fake_bo_create,
+	.bo_import = new_bo,
+	.bo_destroy = fake_bo_destroy,
+	.bo_map = fake_bo_map,
+	.bo_unmap = fake_bo_unmap,
+	.prepare = fake_prepare,
+	.unprepare = fake_unprepare,
+	.execute = fake_execute,
+};
+
+void fake_engine_init(struct fake_engine *fake)
+{
+	*fake = (struct fake_engine){
+		.features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
+			    BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 |
+			    BITNPU_FEATURE_Y_INT64,
+	};
+}
+
+struct bitnpu_device *fake_device_open(struct fake_engine *fake)
+{
+	struct bitnpu_device *dev = calloc(1, sizeof(*dev));
+	struct fake_device *engine = calloc(1, sizeof(*engine));
+
+	if (!dev || !engine)
+		abort();
+	engine->fake = fake;
+	engine->engine.ops = &fake_ops;
+	engine->engine.info.features = fake->features;
+	engine->engine.info.max_buffer_bytes = fake->max_buffer_bytes;
+	bitnpu_ref_init(&dev->ref);
+	dev->ops = &fake_ops;
+	dev->engine = &engine->engine;
+	add(&fake->devices, 1);
+	return dev;
+}

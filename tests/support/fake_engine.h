@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* An engine that does what a test tells it to, for tests of the core. */
+#ifndef TEST_FAKE_ENGINE_H
+#define TEST_FAKE_ENGINE_H
+
+#include "libbitnpu/engine.h"
+
+/**
+ * struct fake_engine - what the engine shall do and what it has seen
+ * @features: feature mask of its device
+ * @max_buffer_bytes: of its device
+ * @fail_bo: what bo_create and bo_import return, likewise @fail_map, @fail_unmap and @fail_prepare
+ * @execute: called for each list with m of its first MATMUL, on the thread that executes; may be
+ *	NULL
+ * @user: for @execute
+ * @devices: opened and not closed, likewise @bos and @prepared
+ * @maps: bo_map calls less bo_unmap calls
+ * @access: of the last bo_map
+ * @executed: lists executed
+ *
+ * The counts are atomic.
+ */
+struct fake_engine {
+	uint64_t features, max_buffer_bytes;
+	int fail_bo, fail_map, fail_unmap, fail_prepare;
+	int (*execute)(struct fake_engine *fake, uint32_t id, struct bitnpu_error *err);
+	void *user;
+	int devices, bos, prepared, maps, executed;
+	uint32_t access;
+};
+
+/** fake_engine_init() - an engine with every feature that does nothing and never fails */
+void fake_engine_init(struct fake_engine *fake);
+
+/** fake_device_open() - Return: the device of @fake; bitnpu_device_close(); aborts without memory */
+struct bitnpu_device *fake_device_open(struct fake_engine *fake);
+
+/** fake_count() - Return: one of @fake's counts */
+int fake_count(const int *count);
+
+#endif /* TEST_FAKE_ENGINE_H */
