@@ -51,6 +51,7 @@ support_objs	:= $(call objs,$(support_srcs))
 unit_tests	:= $(unit_srcs:tests/unit/%.c=$(BUILD)/tests/%)
 
 static_lib	:= $(BUILD)/libbitnpu.a
+support_lib	:= $(BUILD)/libsupport.a
 shared_lib	:= $(BUILD)/libbitnpu.so.$(VERSION)
 soname		:= libbitnpu.so.$(SOVERSION)
 
@@ -65,7 +66,7 @@ endif
 all: lib $(if $(tool_srcs),$(BUILD)/bitnpu) ## build the libraries and the command (default)
 
 .PHONY: lib
-lib: $(static_lib) $(shared_lib) $(BUILD)/libbitnpu.pc
+lib: $(static_lib) $(shared_lib)
 
 # A stamp changes when its text does: what depends on it is then made again.
 stamp = mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
@@ -74,9 +75,11 @@ stamp = mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
 $(BUILD)/obj/compile.stamp: FORCE
 	@$(call stamp,$(compile) $(shell $(CC) --version 2>/dev/null | head -n 1))
 $(BUILD)/obj/link.stamp: FORCE
-	@$(call stamp,$(link) $(LIB_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES) $(support_objs))
+	@$(call stamp,$(link) $(LIB_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES))
 $(BUILD)/obj/lib.stamp: FORCE
 	@$(call stamp,$(lib_objs))
+$(BUILD)/obj/support.stamp: FORCE
+	@$(call stamp,$(support_objs))
 $(BUILD)/obj/tool.stamp: FORCE
 	@$(call stamp,$(tool_objs))
 
@@ -99,7 +102,10 @@ $(shared_lib): $(lib_objs) libbitnpu/libbitnpu.map $(BUILD)/obj/lib.stamp $(BUIL
 $(BUILD)/bitnpu: $(tool_objs) $(static_lib) $(BUILD)/obj/tool.stamp $(BUILD)/obj/link.stamp
 	$(call say,LINK)$(link) -o $@ $(tool_objs) $(static_lib) $(lib_libs) $(tool_libs)
 
-$(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_objs) $(static_lib) \
+$(support_lib): $(support_objs) $(BUILD)/obj/support.stamp
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(support_objs)
+
+$(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_lib) $(static_lib) \
 				 $(BUILD)/obj/link.stamp
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link) -o $@ $(filter %.o %.a,$^) $(lib_libs) $(test_libs)
@@ -107,6 +113,7 @@ $(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_objs) $(s
 include make/install.mk
 include make/modules.mk
 include make/check.mk
+include make/fuzz.mk
 
 .PHONY: clean
 clean: ## remove what was built
@@ -123,4 +130,5 @@ help: ## list the targets
 		'  PREFIX= LIBDIR= DESTDIR=         where "make install" puts things' \
 		'  FUZZ_SECONDS=N    how long "make fuzz" runs each target'
 
--include $(patsubst %.o,%.d,$(call objs,$(lib_srcs) $(tool_srcs) $(support_srcs) $(unit_srcs)))
+-include $(patsubst %.o,%.d,$(call objs,$(lib_srcs) $(tool_srcs) $(support_srcs) $(unit_srcs) \
+	$(fuzz_srcs)))

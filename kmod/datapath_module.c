@@ -2,8 +2,8 @@
 /*
  * The BitNPU datapath as a kernel module.
  *
- * libbitnpu/datapath.c defines the arithmetic and is compiled here unchanged; simulated silicon calls
- * it instead of having arithmetic of its own.
+ * libbitnpu/datapath.c defines the arithmetic and is compiled here unchanged; simulated silicon
+ * calls it instead of having arithmetic of its own.
  */
 #include <linux/export.h>
 #include <linux/module.h>

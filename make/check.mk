@@ -1,11 +1,72 @@
 # SPDX-License-Identifier: MIT
-# Running the tests.
+# Building and running the tests.  "make check" installs what they need, builds every variant of
+# them, and runs them all in one tests/run, whose last line is the verdict.
 
-RUN_TESTS	:= $(PYTHON) tests/run -o $(BUILD)/check
+FUZZ_CHECK_SECONDS ?= 10
+
+# Caches of compiled kernels stay under $(BUILD), and no test sees what another build left there.
+cache_env	= XDG_CACHE_HOME=$(abspath $(BUILD))/check/cache
+RUN_TESTS	= $(cache_env) MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' PYTHON='$(PYTHON)' \
+		  $(PYTHON) tests/run -o $(BUILD)/check
+
+# Memory that OpenCL drivers keep until exit is not ours to free.
+asan_env	:= ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+		   UBSAN_OPTIONS=print_stacktrace=1 \
+		   LSAN_OPTIONS=suppressions=tests/support/lsan.supp:print_suppressions=0
+tsan_env	:= TSAN_OPTIONS=suppressions=tests/support/tsan.supp:halt_on_error=0
+
+asan_build	:= $(BUILD)/asan
+tsan_build	:= $(BUILD)/tsan
+# With as many jobs as there are processors, unless the command line says otherwise.
+parallel	= $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+submake		= +@$(MAKE) --no-print-directory $(parallel)
+
+suite_unit	= -s unit -t 300 $(unit_tests)
+suite_asan	= -s unit-asan -t 600 \
+		  $(foreach t,$(unit_tests),"$(asan_env) $(t:$(BUILD)/%=$(asan_build)/%)")
+suite_tsan	= -s unit-tsan -t 600 \
+		  $(foreach t,$(threaded_tests),"$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
+suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
+		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"
+
+# Those that start threads: what races is found there.
+threaded_tests	:= $(shell grep -lE 'pthread_create|queue_submit|session_eval' $(unit_srcs) \
+		     /dev/null | sed 's,tests/unit/\(.*\)\.c,$(BUILD)/tests/\1,')
 
 .PHONY: tests
 tests: $(unit_tests)
 
+.PHONY: check
+check: ## install what is missing, build and run all tests
+	@tools/dependencies build demo check
+	$(submake) check-build
+	+@$(RUN_TESTS) $(suite_tree) $(suite_unit) $(suite_asan) $(suite_tsan)
+
+.PHONY: check-build
+check-build: all tests
+	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
+	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
+
 .PHONY: check-unit
 check-unit: tests ## run the unit tests
-	$(RUN_TESTS) -s unit $(unit_tests)
+	@$(RUN_TESTS) $(suite_unit)
+
+.PHONY: check-install check-kbuild
+check-install: all ## install into a staging directory and use what lies there
+	@$(RUN_TESTS) -s install "tests/install/test_install.sh $(BUILD)"
+
+check-kbuild: ## build the datapath as kernel code
+	@$(RUN_TESTS) -s kbuild "tests/kbuild.sh $(BUILD)"
+
+.PHONY: check-asan check-tsan check-valgrind
+check-asan: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
+	@$(RUN_TESTS) $(suite_asan)
+
+check-tsan: ## run the threaded tests under ThreadSanitizer
+	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
+	@$(RUN_TESTS) $(suite_tsan)
+
+check-valgrind: tests ## run the unit tests under valgrind (slow, not a part of check)
+	@$(RUN_TESTS) -s valgrind -t 3000 $(foreach t,$(unit_tests),"valgrind -q \
+		--error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite $(t)")

@@ -12,25 +12,28 @@ completions	:= $(sort $(wildcard tools/completion/*.bash))
 man_targets	:= $(foreach page,$(man_pages),man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 completion_targets := $(patsubst %.bash,%,$(notdir $(completions)))
 
-$(BUILD)/obj/install.stamp: FORCE
-	@$(call stamp,$(VERSION) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(LIB_PACKAGES))
-
-$(BUILD)/libbitnpu.pc: make/install.mk $(BUILD)/obj/install.stamp
-	$(call say,GEN)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
-		'Name: libbitnpu' \
-		'Description: Ternary and binary language models on NPUs, GPUs and CPUs' \
-		'Version: $(VERSION)' 'Requires.private: $(LIB_PACKAGES)' \
-		'Libs: -L$${libdir} -lbitnpu' 'Libs.private: -lm -pthread' \
-		'Cflags: -I$${includedir}' > $@
+pkg_config_lines = 'prefix=$(PREFIX)' \
+	'libdir=$(LIBDIR:$(PREFIX)/%=$${prefix}/%)' \
+	'includedir=$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)' '' \
+	'Name: libbitnpu' \
+	'Description: Ternary and binary language models on NPUs, GPUs and CPUs' \
+	'Version: $(VERSION)' 'Requires.private: $(LIB_PACKAGES)' \
+	'Libs: -L$${libdir} -lbitnpu' 'Libs.private: -lm -pthread' \
+	'Cflags: -I$${includedir}'
 
 .PHONY: install
 install: all ## install under DESTDIR and PREFIX
+	+@$(MAKE) --no-print-directory install-files
+
+# What is built, without building it.
+.PHONY: install-files
+install-files:
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/drm)
 	$(INSTALL) -m 644 $(static_lib) $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(shared_lib) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(notdir $(shared_lib)) $(DESTDIR)$(LIBDIR)/$(soname)
 	ln -sf $(soname) $(DESTDIR)$(LIBDIR)/libbitnpu.so
-	$(INSTALL) -m 644 $(BUILD)/libbitnpu.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
+	@printf '%s\n' $(pkg_config_lines) > $(DESTDIR)$(LIBDIR)/pkgconfig/libbitnpu.pc
 	$(INSTALL) -m 644 libbitnpu/bitnpu.h $(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -m 644 uapi/drm/bitnpu_isa.h $(DESTDIR)$(INCLUDEDIR)/drm/
 ifneq ($(tool_srcs),)
