@@ -357,6 +357,10 @@ BITNPU_API size_t bitnpu_utf8_push(struct bitnpu_utf8_stream *stream, const char
  * @bytes: length of the turn, without the NUL; for "user" it ends where the assistant is to speak
  * @err: optional
  *
+ * A conversation is its turns one after the other, tokenized with %BITNPU_TOKENIZE_SPECIAL; control
+ * tokens that @text spells out then count as such.  An assistant's turn is only closed, since the
+ * user's opened it.
+ *
  * Return: 0, -ENOSPC when @capacity is too small, -ENOTSUP when the model has no known format.
  */
 BITNPU_API int bitnpu_chat_format(const struct bitnpu_model *model, const char *role,
@@ -374,8 +378,11 @@ struct bitnpu_sampler;
  * @top_p: keep the smallest set with this probability, 0 or 1 keeps all
  * @min_p: drop what is less likely than this share of the most likely, 0 keeps all
  * @repeat_penalty: divide positive and multiply negative logits of recent tokens, 0 or 1 for none
- * @repeat_last: how many tokens are recent
+ * @repeat_last: how many tokens are recent, at most 2^20
  * @seed: of the random numbers; the same seed, logits and parameters give the same tokens anywhere
+ *
+ * They apply in this order: repeat penalty, top-k, top-p, min-p, and the temperature last, so that it
+ * does not change which tokens are kept.
  */
 struct bitnpu_sampler_params {
 	float temperature;
