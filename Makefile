@@ -110,6 +110,7 @@ $(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_lib) $(st
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link) -o $@ $(filter %.o %.a,$^) $(lib_libs) $(test_libs)
 
+include make/programs.mk
 include make/install.mk
 include make/modules.mk
 include make/check.mk
