@@ -154,6 +154,9 @@ BITNPU_API uint64_t bitnpu_bo_size(const struct bitnpu_bo *bo);
  * @access: BITNPU_MAP_READ, BITNPU_MAP_WRITE or both; without READ old contents are undefined
  * @ptr: host address of the first byte, the same on every map of the buffer
  * @err: optional
+ *
+ * Return: 0, -EINVAL (@access), -EBUSY (mapped already), -EACCES (to write imported read-only
+ * memory), or the device's error.
  */
 BITNPU_API int bitnpu_bo_map(struct bitnpu_bo *bo, uint32_t access, void **ptr,
 			     struct bitnpu_error *err);
@@ -206,8 +209,10 @@ BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmd
 /**
  * bitnpu_fence_wait() - wait until a job has ended
  * @fence: the fence; several threads may wait
- * @timeout_ns: relative, 0 polls
+ * @timeout_ns: relative, 0 or less polls
  * @err: optional
+ *
+ * A wait with %BITNPU_WAIT_FOREVER may run the job on the calling thread.
  *
  * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.
  */
