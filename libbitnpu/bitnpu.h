@@ -423,7 +423,10 @@ enum bitnpu_element {
  * typedef bitnpu_trace_fn - sees every intermediate result of a session
  * @user: the caller's pointer
  * @layer: block, or -1 outside the blocks
- * @name: "attn_q", "attn_out", "ffn_down", "layer", "logits", ...; the same on every engine
+ * @name: in a block, sums of "attn_q", "attn_k", "attn_v", "attn_out", "ffn_gate", "ffn_up" and
+ *	"ffn_down", then the residual stream, "layer"; outside, "embedding", "norm" (the last one),
+ *	the sums of "output", and "logits".  One row a token of the step; the last three are of
+ *	the call's last token only
  * @element: type of the values
  * @data: the values: exact integers of a matmul or floats of the residual stream, without padding
  * @bytes: their length

@@ -76,7 +76,7 @@ float bitnpu_from_half(uint16_t half);
  * @n: rows (positions visible), >= 1
  * @scores: room for @heads x @n floats
  * @out: @heads x @head_dim floats: sum over t of softmax((q . k[t]) * (1 / sqrt(head_dim))) * v[t],
- *	the sum over t in 16 accumulators by t mod 16
+ *	the sum over t in 16 accumulators by t mod 16; may be @q
  */
 void bitnpu_attention(const float *q, uint32_t heads, const uint16_t *k, const uint16_t *v,
 		      size_t stride, uint32_t head_dim, uint32_t n, float *scores, float *out);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Plans: the command lists of a step, by number of tokens.  Matmuls that read the same activations
+ * share a list, without barriers between them, so an engine may run them at once.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session.h"
+
+enum bitnpu_stage bitnpu_stage_of(enum bitnpu_matrix matrix)
+{
+	switch (matrix) {
+	case BITNPU_ATTN_Q:
+	case BITNPU_ATTN_K:
+	case BITNPU_ATTN_V:
+		return BITNPU_STAGE_QKV;
+	case BITNPU_ATTN_OUT:
+		return BITNPU_STAGE_ATTN_OUT;
+	case BITNPU_FFN_GATE:
+	case BITNPU_FFN_UP:
+		return BITNPU_STAGE_GATE_UP;
+	default:
+		return BITNPU_STAGE_DOWN;
+	}
+}
+
+static struct bitnpu_cmd_matmul matmul(const struct bitnpu_session *s,
+				       const struct bitnpu_site *site, uint32_t m)
+{
+	const struct bitnpu_weights *w = site->w;
+
+	return (struct bitnpu_cmd_matmul){
+		.opcode = BITNPU_OP_MATMUL,
+		.weight_format = w->format,
+		.output_format = w->output,
+		.m = htole32(m),
+		.n = htole32(w->n),
+		.k = htole32(w->k),
+		.x_addr = htole64(bitnpu_bo_address(s->x)),
+		.w_addr = htole64(site->w_addr),
+		.s_addr = htole64(site->s_addr),
+		.y_addr = htole64(bitnpu_bo_address(s->y) + site->y_offset),
+		.x_stride = htole32(bitnpu_row_bytes(w->k, 1)),
+		.y_stride = htole32(site->y_stride),
+		.group_shift = w->group_shift,
+	};
+}
+
+static int build_stage(struct bitnpu_session *s, uint32_t layer, enum bitnpu_stage stage,
+		       uint32_t m, struct bitnpu_cmdlist **list, struct bitnpu_error *err)
+{
+	struct bitnpu_cmd_matmul cmds[BITNPU_MATRICES];
+	size_t count = 0;
+
+	for (int matrix = 0; matrix < BITNPU_MATRICES; matrix++)
+		if (bitnpu_stage_of(matrix) == stage)
+			cmds[count++] = matmul(s, &s->sites[layer * BITNPU_MATRICES + matrix], m);
+	return bitnpu_cmdlist_create(s->ctx, cmds, count * sizeof(cmds[0]), list, err);
+}
+
+static void free_plan(const struct bitnpu_session *s, struct bitnpu_plan *plan)
+{
+	size_t count = (size_t)s->model->info.n_layer * BITNPU_STAGES;
+
+	for (size_t i = 0; plan->lists && i < count; i++)
+		bitnpu_cmdlist_destroy(plan->lists[i]);
+	free(plan->lists);
+	*plan = (struct bitnpu_plan){ 0 };
+}
+
+static int build_plan(struct bitnpu_session *s, uint32_t m, struct bitnpu_plan *plan,
+		      struct bitnpu_error *err)
+{
+	size_t count = (size_t)s->model->info.n_layer * BITNPU_STAGES;
+	int ret = 0;
+
+	plan->lists = calloc(count, sizeof(struct bitnpu_cmdlist *));
+	if (!plan->lists)
+		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
+	for (size_t i = 0; !ret && i < count; i++)
+		ret = build_stage(s, i / BITNPU_STAGES, i % BITNPU_STAGES, m, &plan->lists[i], err);
+	if (ret)
+		free_plan(s, plan);
+	else
+		plan->m = m;
+	return ret;
+}
+
+int bitnpu_plan_head(struct bitnpu_session *s, struct bitnpu_error *err)
+{
+	struct bitnpu_cmd_matmul cmd = matmul(s, &s->head, 1);
+
+	return bitnpu_cmdlist_create(s->ctx, &cmd, sizeof(cmd), &s->head_list, err);
+}
+
+/* A plan of one token or a whole batch is never given up for a remainder's. */
+static bool is_kept(const struct bitnpu_session *s, const struct bitnpu_plan *plan)
+{
+	return plan->m == 1 || plan->m == s->params.n_batch;
+}
+
+int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **out,
+		    struct bitnpu_error *err)
+{
+	struct bitnpu_plan *oldest = NULL;
+	int ret;
+
+	for (int i = 0; i < BITNPU_PLANS; i++) {
+		struct bitnpu_plan *plan = &s->plans[i];
+
+		if (plan->m == m) {
+			plan->last_use = ++s->uses;
+			*out = plan;
+			return 0;
+		}
+		if (!is_kept(s, plan) && (!oldest || plan->last_use < oldest->last_use))
+			oldest = plan;
+	}
+	free_plan(s, oldest);
+	ret = build_plan(s, m, oldest, err);
+	if (ret)
+		return ret;
+	oldest->last_use = ++s->uses;
+	*out = oldest;
+	return 0;
+}
+
+void bitnpu_plan_free_all(struct bitnpu_session *s)
+{
+	for (int i = 0; i < BITNPU_PLANS; i++)
+		free_plan(s, &s->plans[i]);
+	bitnpu_cmdlist_destroy(s->head_list);
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+/* Sessions: parameters, lifetime, and the steps of an evaluation. */
+#include <errno.h>
+#include <fenv.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "session.h"
+
+#define DEFAULT_N_CTX	4096
+#define DEFAULT_N_BATCH	128
+/* The rotary table is exact to float up to there (docs/numerics.md). */
+#define MAX_N_CTX	(1u << 20)
+
+uint64_t bitnpu_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int set_params(struct bitnpu_session *s, const struct bitnpu_session_params *params,
+		      struct bitnpu_error *err)
+{
+	struct bitnpu_session_params *p = &s->params;
+	uint32_t trained = s->model->info.n_ctx_train;
+
+	if (params)
+		*p = *params;
+	if (!p->n_ctx)
+		p->n_ctx = trained < DEFAULT_N_CTX ? trained : DEFAULT_N_CTX;
+	if (!p->n_batch)
+		p->n_batch = DEFAULT_N_BATCH;
+	if (p->n_ctx > MAX_N_CTX)
+		return bitnpu_fail(err, -EINVAL, "n_ctx %u: at most %u positions are supported",
+				   p->n_ctx, MAX_N_CTX);
+	if (p->n_batch > BITNPU_MAX_M)
+		return bitnpu_fail(err, -EINVAL, "n_batch %u: at most %u tokens are supported",
+				   p->n_batch, BITNPU_MAX_M);
+	/* More could never be used. */
+	p->n_batch = p->n_batch < p->n_ctx ? p->n_batch : p->n_ctx;
+	return 0;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
+{
+	const struct bitnpu_model_info *info = &s->model->info;
+	struct bitnpu_scratch *f = &s->scratch;
+	size_t q = (size_t)info->n_head * info->head_dim;
+	size_t kv = (size_t)info->n_head_kv * info->head_dim;
+	size_t group = info->n_head / info->n_head_kv, batch = s->params.n_batch;
+	const struct {
+		float **part;
+		size_t floats;
+	} parts[] = {
+		{ &f->residual, batch * info->n_embd },
+		{ &f->q, batch * q },
+		{ &f->k, batch * kv },
+		{ &f->v, batch * kv },
+		{ &f->gate, batch * info->n_ff },
+		{ &f->up, batch * info->n_ff },
+		{ &f->branch, batch * info->n_embd },
+		{ &f->rope, batch * info->head_dim },
+		{ &f->x_scale, batch },
+		{ &f->normed, larger(larger(info->n_embd, info->n_ff), (uint32_t)q) },
+		{ &f->scores, group * s->params.n_ctx },
+		{ &f->logits, info->n_vocab },
+	};
+	size_t total = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		total += parts[i].floats;
+	f->memory = malloc(total * sizeof(float));
+	if (!f->memory)
+		return bitnpu_fail(err, -ENOMEM,
+				   "n_batch %u, n_ctx %u: no memory for %zu bytes of activations",
+				   s->params.n_batch, s->params.n_ctx, total * sizeof(float));
+	total = 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		*parts[i].part = f->memory + total;
+		total += parts[i].floats;
+	}
+	return 0;
+}
+
+/* Room for the sums of any matrix. */
+static int create_trace_rows(struct bitnpu_session *s, struct bitnpu_error *err)
+{
+	size_t most = (size_t)s->head.w->n * bitnpu_sum_bytes(s->head.w);
+
+	if (!s->params.trace)
+		return 0;
+	for (size_t i = 0; i < (size_t)s->model->info.n_layer * BITNPU_MATRICES; i++) {
+		const struct bitnpu_weights *w = s->sites[i].w;
+		size_t bytes = (size_t)w->n * bitnpu_sum_bytes(w) * s->params.n_batch;
+
+		most = bytes > most ? bytes : most;
+	}
+	s->trace_rows = malloc(most);
+	if (!s->trace_rows)
+		return bitnpu_fail(err, -ENOMEM, "n_batch %u: no memory for %zu bytes of trace",
+				   s->params.n_batch, most);
+	return 0;
+}
+
+static int create_on_device(struct bitnpu_session *s, struct bitnpu_error *err)
+{
+	const struct bitnpu_plan *plan;
+	int ret = bitnpu_context_create(s->dev, &s->ctx, err);
+
+	if (!ret)
+		ret = bitnpu_queue_create(s->ctx, &s->queue, err);
+	if (!ret)
+		ret = bitnpu_session_import(s, err);
+	if (!ret)
+		ret = bitnpu_session_buffers(s, err);
+	if (!ret)
+		ret = bitnpu_plan_head(s, err);
+	if (!ret)
+		ret = bitnpu_plan_get(s, 1, &plan, err);
+	return ret;
+}
+
+int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
+			  const struct bitnpu_session_params *params, struct bitnpu_session **out,
+			  struct bitnpu_error *err)
+{
+	const struct bitnpu_model_info *info = &model->info;
+	struct bitnpu_session *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
+	s->model = model;
+	s->dev = dev;
+	ret = set_params(s, params, err);
+	if (!ret)
+		ret = bitnpu_kv_create(&s->kv, info->n_layer, info->n_head_kv, info->head_dim,
+				       s->params.n_ctx, err);
+	if (!ret)
+		ret = create_scratch(s, err);
+	if (!ret)
+		ret = create_on_device(s, err);
+	if (!ret)
+		ret = create_trace_rows(s, err);
+	if (ret) {
+		bitnpu_session_destroy(s);
+		return ret;
+	}
+	s->stats.kv_bytes = s->kv.bytes;
+	*out = s;
+	return 0;
+}
+
+void bitnpu_session_destroy(struct bitnpu_session *s)
+{
+	if (!s)
+		return;
+	bitnpu_plan_free_all(s);
+	bitnpu_bo_destroy(s->y);
+	bitnpu_bo_destroy(s->x);
+	bitnpu_session_unimport(s);
+	bitnpu_queue_destroy(s->queue);
+	bitnpu_context_destroy(s->ctx);
+	free(s->trace_rows);
+	free(s->scratch.memory);
+	bitnpu_kv_destroy(&s->kv);
+	free(s);
+}
+
+static int check_tokens(const struct bitnpu_session *s, const uint32_t *tokens, size_t count,
+			struct bitnpu_error *err)
+{
+	if (!count)
+		return bitnpu_fail(err, -EINVAL, "no tokens to evaluate");
+	for (size_t i = 0; i < count; i++)
+		if (tokens[i] >= s->model->info.n_vocab)
+			return bitnpu_fail(err, -EINVAL,
+					   "token %zu is %u, the vocabulary has %u tokens", i,
+					   tokens[i], s->model->info.n_vocab);
+	if (count > s->params.n_ctx - s->position)
+		return bitnpu_fail(err, -ENOSPC,
+				   "the context is full: %u of %u positions are taken, %zu more "
+				   "asked for",
+				   s->position, s->params.n_ctx, count);
+	return 0;
+}
+
+static int timed_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
+		      struct bitnpu_error *err)
+{
+	uint64_t begin = bitnpu_now_ns();
+	int ret = bitnpu_step(s, tokens, m, head, err);
+
+	if (ret)
+		return ret;
+	if (m > 1) {
+		s->stats.prefill_tokens += m;
+		s->stats.prefill_ns += bitnpu_now_ns() - begin;
+	} else {
+		s->stats.decode_tokens++;
+		s->stats.decode_ns += bitnpu_now_ns() - begin;
+	}
+	return 0;
+}
+
+/* What a failed step leaves in the KV cache lies past the position: it is never seen. */
+static int eval(struct bitnpu_session *s, const uint32_t *tokens, size_t count,
+		struct bitnpu_error *err)
+{
+	uint32_t start = s->position;
+	int ret = 0;
+
+	for (size_t done = 0; !ret && done < count;) {
+		size_t left = count - done;
+		uint32_t m = left < s->params.n_batch ? (uint32_t)left : s->params.n_batch;
+
+		ret = timed_step(s, tokens + done, m, m == left, err);
+		done += m;
+		s->position += m;
+	}
+	if (ret)
+		s->position = start;
+	return ret;
+}
+
+int bitnpu_session_eval(struct bitnpu_session *s, const uint32_t *tokens, size_t count,
+			const float **logits, struct bitnpu_error *err)
+{
+	int ret = check_tokens(s, tokens, count, err);
+	fenv_t env;
+
+	if (ret)
+		return ret;
+	/*
+	 * The caller's thread may round another way or flush subnormals, as every program does that
+	 * links an object built with -ffast-math: the pinned operations need IEEE's defaults.
+	 */
+	fegetenv(&env);
+	fesetenv(FE_DFL_ENV);
+	ret = eval(s, tokens, count, err);
+	fesetenv(&env);
+	if (ret)
+		return ret;
+	*logits = s->scratch.logits;
+	return 0;
+}
+
+uint32_t bitnpu_session_position(const struct bitnpu_session *s)
+{
+	return s->position;
+}
+
+void bitnpu_session_rewind(struct bitnpu_session *s, uint32_t position)
+{
+	if (position < s->position)
+		s->position = position;
+}
+
+void bitnpu_session_get_stats(const struct bitnpu_session *s, struct bitnpu_session_stats *stats)
+{
+	*stats = s->stats;
+}

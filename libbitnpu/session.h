@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of a session share.
+ *
+ * A session belongs to one thread at a time and takes no lock of its own.  Host and device alternate:
+ * the host writes quantized activations to the x buffer, submits the command list of a stage, waits,
+ * and reads the exact sums from the y buffer.  Nothing here knows an engine.
+ */
+#ifndef BITNPU_SESSION_H
+#define BITNPU_SESSION_H
+
+#include "kv_cache.h"
+#include "model.h"
+
+/** enum bitnpu_stage - the submissions of a block: matmuls that read the same activations */
+enum bitnpu_stage {
+	BITNPU_STAGE_QKV,
+	BITNPU_STAGE_ATTN_OUT,
+	BITNPU_STAGE_GATE_UP,
+	BITNPU_STAGE_DOWN,
+	BITNPU_STAGES,
+};
+
+/**
+ * struct bitnpu_site - a matrix as commands see it
+ * @w: the matrix, the model's
+ * @w_addr: device address of its tiles
+ * @s_addr: of its group scales, 0 without
+ * @y_offset: where its sums go in the y buffer
+ * @y_stride: bytes between rows there
+ */
+struct bitnpu_site {
+	const struct bitnpu_weights *w;
+	uint64_t w_addr, s_addr, y_offset;
+	uint32_t y_stride;
+};
+
+/**
+ * struct bitnpu_plan - the command lists of a step of @m tokens
+ * @m: tokens, 0 when there is no plan
+ * @last_use: of the session's use counter, for replacement
+ * @lists: by block and &enum bitnpu_stage
+ */
+struct bitnpu_plan {
+	uint32_t m;
+	uint64_t last_use;
+	struct bitnpu_cmdlist **lists;
+};
+
+/* Plans kept: of one token, of a whole batch, and of some remainders of prompts. */
+#define BITNPU_PLANS 6
+
+/**
+ * struct bitnpu_scratch - host floats of one step, n_batch rows each; one allocation at @memory
+ * @residual: the residual stream, n_embd a row
+ * @q: queries, n_head * head_dim; becomes what attention gives
+ * @k: keys, n_head_kv * head_dim
+ * @v: values, likewise
+ * @gate: n_ff
+ * @up: n_ff
+ * @branch: what a block's branch adds to the residual stream, n_embd
+ * @rope: cosines and sines, head_dim
+ * @x_scale: of the quantized activations, 1
+ * @normed: one row of the widest activations
+ * @scores: of one key/value head's queries, n_head / n_head_kv rows of n_ctx
+ * @logits: n_vocab
+ */
+struct bitnpu_scratch {
+	float *memory;
+	float *residual, *q, *k, *v, *gate, *up, *branch, *rope, *x_scale;
+	float *normed, *scores, *logits;
+};
+
+/**
+ * struct bitnpu_session - a KV cache and the command lists of a model on a device
+ * @model: shared, not owned
+ * @dev: likewise
+ * @params: defaults filled in
+ * @ctx: address space of all below
+ * @queue: where every step goes
+ * @imports: mappings of the weights
+ * @import_count: how many
+ * @sites: by block and &enum bitnpu_matrix
+ * @head: the output head
+ * @x: quantized activations, n_batch rows of any stage
+ * @y: exact sums, n_batch rows of each matrix of a stage
+ * @plans: by nothing; see @m
+ * @head_list: the head for one token
+ * @uses: counts bitnpu_plan_get()
+ * @kv: keys and values of the tokens so far
+ * @scratch: host floats
+ * @trace_rows: sums without padding, when there is a trace callback
+ * @position: tokens in @kv
+ * @stats: what bitnpu_session_get_stats() returns
+ */
+struct bitnpu_session {
+	struct bitnpu_model *model;
+	struct bitnpu_device *dev;
+	struct bitnpu_session_params params;
+	struct bitnpu_context *ctx;
+	struct bitnpu_queue *queue;
+	struct bitnpu_bo **imports;
+	size_t import_count;
+	struct bitnpu_site *sites;
+	struct bitnpu_site head;
+	struct bitnpu_bo *x, *y;
+	struct bitnpu_plan plans[BITNPU_PLANS];
+	struct bitnpu_cmdlist *head_list;
+	uint64_t uses;
+	struct bitnpu_kv_cache kv;
+	struct bitnpu_scratch scratch;
+	unsigned char *trace_rows;
+	uint32_t position;
+	struct bitnpu_session_stats stats;
+};
+
+/** bitnpu_row_bytes() - Return: bytes of a row of @n elements, a multiple of the address alignment */
+static inline uint32_t bitnpu_row_bytes(uint32_t n, uint32_t element)
+{
+	return (n * element + BITNPU_ADDR_ALIGN - 1) / BITNPU_ADDR_ALIGN * BITNPU_ADDR_ALIGN;
+}
+
+/** bitnpu_sum_bytes() - Return: bytes of one exact sum of @w */
+static inline uint32_t bitnpu_sum_bytes(const struct bitnpu_weights *w)
+{
+	return w->output == BITNPU_Y_INT64 ? 8 : 4;
+}
+
+/** bitnpu_session_import() - map the model's matrices: imports, sites, head, weight_bytes */
+int bitnpu_session_import(struct bitnpu_session *s, struct bitnpu_error *err);
+/** bitnpu_session_unimport() - the reverse, also after an error */
+void bitnpu_session_unimport(struct bitnpu_session *s);
+
+/** bitnpu_session_buffers() - create x and y for n_batch rows and place the sums of each matrix */
+int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err);
+
+/** bitnpu_stage_of() - Return: the stage whose list holds @matrix */
+enum bitnpu_stage bitnpu_stage_of(enum bitnpu_matrix matrix);
+/** bitnpu_plan_head() - build the head's list */
+int bitnpu_plan_head(struct bitnpu_session *s, struct bitnpu_error *err);
+/** bitnpu_plan_get() - the lists of a step of @m tokens, built on first use; the session owns them */
+int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **plan,
+		    struct bitnpu_error *err);
+/** bitnpu_plan_free_all() - free every plan and the head's list */
+void bitnpu_plan_free_all(struct bitnpu_session *s);
+
+/**
+ * bitnpu_step() - run tokens through the model
+ * @s: the session; the tokens take positions @s->position on, which is left unchanged
+ * @tokens: in the vocabulary
+ * @m: 1 to n_batch, and no more than the KV cache has room for
+ * @head: whether to compute logits after the last token
+ * @err: optional
+ */
+int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
+		struct bitnpu_error *err);
+
+/** bitnpu_now_ns() - Return: monotonic time */
+uint64_t bitnpu_now_ns(void);
+
+#endif /* BITNPU_SESSION_H */
