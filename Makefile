@@ -115,6 +115,7 @@ include make/install.mk
 include make/modules.mk
 include make/check.mk
 include make/fuzz.mk
+include make/lint.mk
 
 .PHONY: clean
 clean: ## remove what was built

@@ -331,6 +331,8 @@ BITNPU_API bool bitnpu_token_is_end(const struct bitnpu_model *model, uint32_t t
 
 /**
  * struct bitnpu_utf8_stream - holds back the head of a UTF-8 sequence until it is whole
+ * @held: its bytes so far
+ * @count: how many
  *
  * All zero is the start.
  */

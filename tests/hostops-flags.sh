@@ -15,7 +15,7 @@ for compiler in gcc clang; do
 		continue
 	fi
 	for flags in -O0 -O1 -O2 -O3 "-O3 -march=native" -Os; do
-		# shellcheck disable=SC2086 # lists of words
+		# shellcheck disable=SC2086,SC2046 # lists of words
 		$compiler -std=gnu11 -D_GNU_SOURCE -ffp-contract=off -Wall -Wextra -Werror \
 			-Wno-unused-parameter -Wno-sign-compare $flags -Iuapi -I. \
 			tests/unit/test_hostops.c $sources \

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# Static analysis and style.  Every tool must come out clean.
+
+all_c		= $(lib_srcs) $(tool_srcs) $(program_srcs) $(unit_srcs) $(support_srcs) \
+		  $(conformance_srcs) $(fuzz_srcs)
+tidy_stamps	= $(patsubst %.c,$(BUILD)/lint/%.tidy,$(all_c))
+lint_flags	= -D_GNU_SOURCE -std=gnu11 -Iuapi -I.
+
+.PHONY: lint lint-tidy lint-cppcheck lint-sparse lint-scripts lint-kernel
+lint: ## clang-tidy, cppcheck, sparse, kernel style, shellcheck, pyflakes, tree checks
+	@tools/dependencies build check lint
+	$(submake) -k lint-tidy lint-cppcheck lint-sparse lint-scripts lint-kernel
+	@$(RUN_TESTS) -s tree tests/test_tree.py
+
+# One file at a time, so that only what changed is looked at again.
+lint-tidy: $(tidy_stamps)
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(wildcard */*.h uapi/drm/*.h tests/*/*.h)
+	@mkdir -p $(@D)
+	$(call say,TIDY)clang-tidy --quiet $< -- $(lint_flags) 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+# Left out: casts between element types, which is what reading a tensor in place means (mappings and
+# strides are aligned), and bounds of arrays that .incbin makes.
+lint-cppcheck:
+	cppcheck --quiet --std=c11 --language=c --error-exitcode=1 --inline-suppr -j $(shell nproc) \
+		--enable=warning,performance,portability \
+		--suppress=missingIncludeSystem --suppress=unknownMacro \
+		--suppress=invalidPointerCast --suppress=comparePointers \
+		-D__linux__ -D__x86_64__ -D_GNU_SOURCE -Iuapi -I. libbitnpu opencl tools tests kmod
+
+# Only what the kernel compiles too: sparse knows no user-space headers of this age.
+lint-sparse:
+	sparse -Wsparse-error -Wno-decl $(lint_flags) -Wno-vla libbitnpu/datapath.c
+
+lint-scripts:
+	shellcheck .ci/run $$(git ls-files '*.sh') tools/dependencies
+	pyflakes3 tests/run $$(git ls-files '*.py')
+
+# checkpatch comes with kernel sources only: set CHECKPATCH, or unpack linux-source-6.12.
+CHECKPATCH ?= $(firstword $(wildcard /usr/src/linux-source-*/scripts/checkpatch.pl))
+lint-kernel:
+	@if [ -z "$(CHECKPATCH)" ]; then echo "skipped checkpatch: set CHECKPATCH to a kernel's" \
+		"scripts/checkpatch.pl"; else $(CHECKPATCH) --no-tree --no-summary --terse --quiet \
+		--max-line-length=100 --file \
+		--ignore $(checkpatch_ignore) \
+		Kbuild $(wildcard kmod/*.[ch] uapi/drm/*.h) libbitnpu/datapath.c libbitnpu/datapath.h; fi
+	$(if $(KERNEL_DOC),$(KERNEL_DOC) -none -Werror uapi/drm/*.h libbitnpu/bitnpu.h,\
+		@echo "skipped kernel-doc: no kernel headers")
+
+KERNEL_DOC = $(firstword $(wildcard $(KDIR)/scripts/kernel-doc \
+	/usr/src/linux-headers-*-common/scripts/kernel-doc))
+# Those are about patches to the kernel tree.
+checkpatch_ignore := FILE_PATH_CHANGES,MAINTAINERS_OUTDATED
