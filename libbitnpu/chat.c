@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Conversation formats without a template engine: a template is recognised by the markers it writes.
+ * Conversation formats without a template engine: a template is recognised by the markers it
+ * writes.
  *
  * A conversation is the concatenation of its turns.  The user's turn opens the assistant's, so the
  * assistant's own turn is what was said and the marker that closes it.
@@ -60,8 +61,8 @@ enum bitnpu_chat_style bitnpu_chat_detect(const char *text, size_t bytes)
 		return BITNPU_CHAT_BITNET;
 	/*
 	 * The GGUF files published of BitNet b1.58 2B4T carry a template ("Human: ...
-	 * BITNETAssistant: ") that its converter made up; the model was trained on the other one and
-	 * does not stop with this.
+	 * BITNETAssistant: ") that its converter made up; the model was trained on the other one
+	 * and does not stop with this.
 	 */
 	if (contains(text, bytes, "BITNETAssistant"))
 		return BITNPU_CHAT_BITNET;

@@ -13,7 +13,7 @@ enum bitnpu_chat_style {
 	BITNPU_CHAT_CHATML,	/* <|im_start|>user\n...<|im_end|>\n */
 };
 
-/** bitnpu_chat_detect() - Return: the style of a Jinja template, BITNPU_CHAT_UNKNOWN if none fits */
+/** bitnpu_chat_detect() - Return: style of a Jinja template, BITNPU_CHAT_UNKNOWN if none fits */
 enum bitnpu_chat_style bitnpu_chat_detect(const char *text, size_t bytes);
 
 /** bitnpu_chat_render() - bitnpu_chat_format() once the style is known */

@@ -3,8 +3,8 @@
  * The pre-tokenizers as regular expressions.
  *
  * Sources: gpt2 from Radford et al. 2019 (encoder.py), llama3 from Llama 3's tokenizer, "default"
- * from llama.cpp's table of pre-tokenizers.  White space is spelled out instead of \s, because PCRE2
- * counts U+180E as space, which Unicode's White_Space, and so the sources' engines, do not.
+ * from llama.cpp's table of pre-tokenizers.  White space is spelled out instead of \s, because
+ * PCRE2 counts U+180E as space, which Unicode's White_Space, and so the sources' engines, do not.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 

@@ -2,10 +2,11 @@
 /*
  * Choosing the next token.
  *
- * The order is llama.cpp's default: repeat penalty, top-k, top-p, min-p, and the temperature last, so
- * that it does not change which tokens are kept.  Sources: top-k, Fan et al., arXiv:1805.04833; top-p,
- * Holtzman et al., arXiv:1904.09751; min-p, Nguyen et al., arXiv:2407.01082; repeat penalty, Keskar et
- * al., arXiv:1909.05858; xoshiro256** and splitmix64, Blackman and Vigna, arXiv:1805.01407.
+ * The order is llama.cpp's default: repeat penalty, top-k, top-p, min-p, and the temperature last,
+ * so that it does not change which tokens are kept.  Sources: top-k, Fan et al., arXiv:1805.04833;
+ * top-p, Holtzman et al., arXiv:1904.09751; min-p, Nguyen et al., arXiv:2407.01082; repeat penalty,
+ * Keskar et al., arXiv:1909.05858; xoshiro256** and splitmix64, Blackman and Vigna,
+ * arXiv:1805.01407.
  *
  * Everything is a fixed sequence of IEEE operations on floats and doubles with bitnpu_exp(), so the
  * same seed gives the same tokens on any machine.
@@ -280,7 +281,8 @@ static uint32_t draw(struct bitnpu_sampler *sampler, const struct candidate *fro
 	uint32_t chosen = 0, i;
 
 	for (i = 0; i < count; i++) {
-		sampler->weights[i] = bitnpu_exp((from[i].logit - max) / sampler->params.temperature);
+		sampler->weights[i] =
+			bitnpu_exp((from[i].logit - max) / sampler->params.temperature);
 		sum += sampler->weights[i];
 	}
 	/* 53 random bits: uniform in [0, 1) */

@@ -139,15 +139,16 @@ static int load_merge(struct bitnpu_tokenizer *tokenizer, const struct bitnpu_gg
 	left = find_part(tokenizer, pair->data, left_length, scratch);
 	right = find_part(tokenizer, gap + 1, right_length, scratch);
 	if (left == BITNPU_NO_TOKEN || right == BITNPU_NO_TOKEN)
-		return bitnpu_fail(err, -EINVAL, "%s: %s: merge %u: the %s part is not a token: \"%.*s\"",
-				   gguf->path, MERGES_KEY, rank,
-				   left == BITNPU_NO_TOKEN ? "left" : "right", shown(pair),
-				   pair->data);
+		return bitnpu_fail(
+			err, -EINVAL, "%s: %s: merge %u: the %s part is not a token: \"%.*s\"",
+			gguf->path, MERGES_KEY, rank, left == BITNPU_NO_TOKEN ? "left" : "right",
+			shown(pair), pair->data);
 	length = bitnpu_alphabet_decode(pair->data, left_length, scratch);
 	length += bitnpu_alphabet_decode(gap + 1, right_length, scratch + length);
 	result = bitnpu_vocabulary_find(&tokenizer->vocabulary, scratch, length);
 	if (result == BITNPU_NO_TOKEN)
-		return bitnpu_fail(err, -EINVAL, "%s: %s: merge %u: the result is not a token: \"%.*s\"",
+		return bitnpu_fail(err, -EINVAL,
+				   "%s: %s: merge %u: the result is not a token: \"%.*s\"",
 				   gguf->path, MERGES_KEY, rank, shown(pair), pair->data);
 	bitnpu_merges_add(&tokenizer->merges, left, right, rank, result);
 	return 0;
@@ -382,7 +383,8 @@ static int encode_plain(struct encoder *encoder, const char *text, size_t bytes)
 		uint32_t code;
 
 		while (done + valid < bytes &&
-		       (used = bitnpu_utf8_decode(text + done + valid, bytes - done - valid, &code)))
+		       (used = bitnpu_utf8_decode(text + done + valid, bytes - done - valid,
+						  &code)))
 			valid += used;
 		if (valid)
 			ret = bitnpu_pretokenizer_split(tokenizer->pretokenizer, text + done, valid,
@@ -404,7 +406,8 @@ static int encode_text(struct encoder *encoder, const char *text, size_t bytes, 
 	int ret = 0;
 
 	while (!ret && at < bytes) {
-		uint32_t token = bitnpu_vocabulary_match(vocabulary, text + at, bytes - at, control);
+		uint32_t token =
+			bitnpu_vocabulary_match(vocabulary, text + at, bytes - at, control);
 		size_t length;
 
 		if (token == BITNPU_NO_TOKEN) {
@@ -435,8 +438,8 @@ int bitnpu_tokenizer_encode(const struct bitnpu_tokenizer *tokenizer, const char
 	if (flags & ~(BITNPU_TOKENIZE_BOS | BITNPU_TOKENIZE_SPECIAL))
 		return bitnpu_fail(err, -EINVAL, "tokenizer: unknown flags 0x%x", flags);
 	if (bytes > TEXT_MAX)
-		return bitnpu_fail(err, -E2BIG, "tokenizer: a text of %zu bytes, at most %zu", bytes,
-				   TEXT_MAX);
+		return bitnpu_fail(err, -E2BIG, "tokenizer: a text of %zu bytes, at most %zu",
+				   bytes, TEXT_MAX);
 	if (flags & BITNPU_TOKENIZE_BOS && tokenizer->add_bos)
 		emit(&encoder, tokenizer->bos);
 	if (bytes)

@@ -20,8 +20,8 @@ enum {
 };
 
 /*
- * Tokens that end a turn by convention.  Files often name only eos, and some converters mark none of
- * them as control tokens; llama.cpp goes by the same names.
+ * Tokens that end a turn by convention.  Files often name only eos, and some converters mark none
+ * of them as control tokens; llama.cpp goes by the same names.
  */
 static const char *const end_names[] = {
 	"<|eot_id|>",	 "<|eom_id|>",	    "<|im_end|>",      "<|end|>",
@@ -110,7 +110,7 @@ static int allocate(struct bitnpu_vocabulary *vocabulary, const struct bitnpu_gg
 	while (slots < 2 * vocabulary->size)
 		slots *= 2;
 	vocabulary->mask = slots - 1;
-	/* Each string takes eight bytes more in the file than here, so the array's size is enough. */
+	/* A string takes eight bytes more in the file than here: the array's size is enough. */
 	vocabulary->arena = malloc(tokens->bytes);
 	vocabulary->start = calloc(vocabulary->size + 1, sizeof(*vocabulary->start));
 	vocabulary->kind = calloc(vocabulary->size, sizeof(*vocabulary->kind));
@@ -227,8 +227,10 @@ static int compare_spelling(const void *a, const void *b, void *user)
 {
 	const struct bitnpu_vocabulary *vocabulary = user;
 	size_t length_a, length_b;
-	const char *bytes_a = bitnpu_vocabulary_spelling(vocabulary, *(const uint32_t *)a, &length_a);
-	const char *bytes_b = bitnpu_vocabulary_spelling(vocabulary, *(const uint32_t *)b, &length_b);
+	const char *bytes_a =
+		bitnpu_vocabulary_spelling(vocabulary, *(const uint32_t *)a, &length_a);
+	const char *bytes_b =
+		bitnpu_vocabulary_spelling(vocabulary, *(const uint32_t *)b, &length_b);
 	int order = memcmp(bytes_a, bytes_b, length_a < length_b ? length_a : length_b);
 
 	return order ? order : (length_a > length_b) - (length_a < length_b);
@@ -318,8 +320,8 @@ static uint32_t lower_bound(const struct bitnpu_vocabulary *vocabulary, uint32_t
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 		size_t length;
-		const char *bytes = bitnpu_vocabulary_spelling(vocabulary,
-							       vocabulary->special[middle], &length);
+		const char *bytes = bitnpu_vocabulary_spelling(
+			vocabulary, vocabulary->special[middle], &length);
 
 		if (at >= length || (unsigned char)bytes[at] < byte)
 			low = middle + 1;

@@ -21,8 +21,9 @@ static const struct {
 	  BITNPU_CHAT_BITNET },
 	{ "{{ 'Human: ' + m['content'] + '\\n\\nBITNETAssistant: ' + eos_token }}",
 	  BITNPU_CHAT_BITNET },
-	{ "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\\n\\n' + m['content'] | trim + "
-	  "'<|eot_id|>' }}", BITNPU_CHAT_LLAMA3 },
+	{ "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\\n\\n' + m['content'] | trim "
+	  "+ '<|eot_id|>' }}",
+	  BITNPU_CHAT_LLAMA3 },
 	{ "{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}",
 	  BITNPU_CHAT_CHATML },
 	{ "{{ m['role'] | capitalize + ': ' + m['content'] + '\\n' }}", BITNPU_CHAT_UNKNOWN },
@@ -84,8 +85,9 @@ static void test_errors(void **state)
 	assert_int_equal(bitnpu_chat_render(BITNPU_CHAT_NONE, "user", "a", out, 64, &bytes, &err),
 			 -ENOTSUP);
 	assert_non_null(strstr(err.message, "tokenizer.chat_template"));
-	assert_int_equal(bitnpu_chat_render(BITNPU_CHAT_UNKNOWN, "user", "a", out, 64, &bytes, &err),
-			 -ENOTSUP);
+	assert_int_equal(
+		bitnpu_chat_render(BITNPU_CHAT_UNKNOWN, "user", "a", out, 64, &bytes, &err),
+		-ENOTSUP);
 	assert_int_equal(bitnpu_chat_render(BITNPU_CHAT_BITNET, "User", "a", out, 64, &bytes, &err),
 			 -EINVAL);
 	assert_non_null(strstr(err.message, "\"User\""));

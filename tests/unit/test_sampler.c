@@ -230,10 +230,10 @@ static void test_against_sort(void **state)
 
 	test_random_init(&random, 1);
 	for (round = 0; round < 60; round++) {
-		/* Quarters: distinct probabilities are far enough apart for double and float to agree. */
+		/* Quarters keep probabilities far enough apart for double and float to agree. */
 		struct bitnpu_sampler_params params = {
 			.temperature = 0.25f * (1 + test_random_below(&random, 8)),
-			.top_k = test_random_below(&random, 3) ? test_random_below(&random, 200) : 0,
+			.top_k = test_random_below(&random, 3) * test_random_below(&random, 100),
 			.min_p = test_random_below(&random, 2) ? 0.05f : 0,
 			.seed = test_random_u64(&random),
 		};
@@ -287,7 +287,7 @@ static void test_hostile_logits(void **state)
 			uint32_t token = bitnpu_sampler_next(sampler, logits);
 
 			assert_true(token < n);
-			/* The penalty may turn anything into infinity; before it has, NaN never wins. */
+			/* Later the penalty may have turned anything into infinity. */
 			if (i == 0 && some)
 				assert_true(logits[token] > -INFINITY);
 			bitnpu_sampler_accept(sampler, token);

@@ -47,7 +47,8 @@ static size_t encode(const struct bitnpu_tokenizer *tokenizer, const char *text,
 
 	*tokens = calloc(bytes + 1, sizeof(**tokens));
 	assert_non_null(*tokens);
-	if (bitnpu_tokenizer_encode(tokenizer, text, bytes, flags, *tokens, bytes + 1, &count, &err))
+	if (bitnpu_tokenizer_encode(tokenizer, text, bytes, flags, *tokens, bytes + 1, &count,
+				    &err))
 		fail_msg("%s", err.message);
 	return count;
 }
@@ -386,8 +387,16 @@ static void test_round_trip(void **state)
 static void test_long_runs(void **state)
 {
 	enum { LENGTH = 1 << 18 };
-	static const char *const patterns[] = { "a", " ", "\n ", "\xff", "1", "\xc3\xa9", "! ", " \n",
-						("\xff" "a") };
+	static const char *const patterns[] = { "a",
+						" ",
+						"\n ",
+						"\xff",
+						"1",
+						"\xc3\xa9",
+						"! ",
+						" \n",
+						("\xff"
+						 "a") };
 	struct test_vocabulary vocabulary;
 	char *text = malloc(LENGTH);
 	unsigned int name, pattern;
@@ -529,7 +538,8 @@ static void test_bos(void **state)
 		if (cases[i].has_bos)
 			gguf_builder_u32(builder, "tokenizer.ggml.bos_token_id", bos);
 		if (cases[i].add_bos >= 0)
-			gguf_builder_bool(builder, "tokenizer.ggml.add_bos_token", cases[i].add_bos);
+			gguf_builder_bool(builder, "tokenizer.ggml.add_bos_token",
+					  cases[i].add_bos);
 		tokenizer = load(builder);
 		assert_int_equal(encode(tokenizer, "a", 1, BITNPU_TOKENIZE_BOS, &tokens),
 				 1 + cases[i].expected);
@@ -594,7 +604,8 @@ static void test_capacity(void **state)
 			 -ENOSPC);
 	assert_int_equal(count, 3);
 	assert_int_equal(tokens[2], 7);
-	assert_int_equal(bitnpu_tokenizer_encode(tokenizer, "abc", 3, 0, tokens, 3, &count, NULL), 0);
+	assert_int_equal(bitnpu_tokenizer_encode(tokenizer, "abc", 3, 0, tokens, 3, &count, NULL),
+			 0);
 	assert_int_equal(tokens[3], 7);
 	assert_int_equal(bitnpu_tokenizer_encode(tokenizer, NULL, 0, 0, NULL, 0, &count, &err), 0);
 	assert_int_equal(count, 0);
@@ -684,7 +695,8 @@ static void test_bad_tokens(void **state)
 		       "token 256 is the same as token 32");
 	vocabulary.types[256] = TEST_TOKEN_CONTROL;
 	test_vocabulary_token(&vocabulary, "A", TEST_TOKEN_USER);
-	expect_refusal(test_vocabulary_build(&vocabulary, "gpt-2"), -EINVAL, "is the same as token");
+	expect_refusal(test_vocabulary_build(&vocabulary, "gpt-2"), -EINVAL,
+		       "is the same as token");
 	memset(long_token, 'x', BITNPU_SPECIAL_MAX + 1);
 	vocabulary.types[256] = TEST_TOKEN_NORMAL;
 	free((char *)vocabulary.tokens[256].data);
@@ -720,7 +732,8 @@ static void test_bad_merges(void **state)
 		test_vocabulary_token(&vocabulary, "<s>", TEST_TOKEN_CONTROL);
 		test_vocabulary_merge(&vocabulary, "a", "b");
 		test_vocabulary_rule(&vocabulary, cases[i].rule);
-		expect_refusal(test_vocabulary_build(&vocabulary, "gpt-2"), -EINVAL, cases[i].words);
+		expect_refusal(test_vocabulary_build(&vocabulary, "gpt-2"), -EINVAL,
+			       cases[i].words);
 		test_vocabulary_free(&vocabulary);
 	}
 }

@@ -104,12 +104,19 @@ static void test_examples(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82" "A",
+		{ "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82"
+		  "A",
 		  FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
-		{ "\xed\xa0\x80\xed\xbf\xbf\xed\xaf" "A",
+		{ "\xed\xa0\x80\xed\xbf\xbf\xed\xaf"
+		  "A",
 		  FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
-		{ "\xf4\x91\x92\x93\xff" "A\x80\xbf" "B", FFFD FFFD FFFD FFFD FFFD "A" FFFD FFFD "B" },
-		{ "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf" "A", FFFD FFFD FFFD FFFD "A" },
+		{ "\xf4\x91\x92\x93\xff"
+		  "A\x80\xbf"
+		  "B",
+		  FFFD FFFD FFFD FFFD FFFD "A" FFFD FFFD "B" },
+		{ "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf"
+		  "A",
+		  FFFD FFFD FFFD FFFD "A" },
 		{ "a\xf0\x9f\x98\x80z", "a\xf0\x9f\x98\x80z" },
 		{ "\xf0\x9f\x98", FFFD },
 	};
@@ -118,7 +125,8 @@ static void test_examples(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct bitnpu_utf8_stream stream = { .count = 0 };
 		char out[64];
-		size_t count = bitnpu_utf8_push(&stream, cases[i].in, strlen(cases[i].in), out, true);
+		size_t count =
+			bitnpu_utf8_push(&stream, cases[i].in, strlen(cases[i].in), out, true);
 
 		assert_int_equal(count, strlen(cases[i].out));
 		assert_memory_equal(out, cases[i].out, count);
@@ -158,8 +166,8 @@ static void test_every_start(void **state)
 
 static void test_random_streams(void **state)
 {
-	static const unsigned char likely[] = { 0x80, 0xbf, 0x9f, 0xa0, 0x8f, 0x90, 0xc2, 0xe0, 0xe1,
-						0xed, 0xf0, 0xf4, 0xf5, 'a',  0xc1, 0xef };
+	static const unsigned char likely[] = { 0x80, 0xbf, 0x9f, 0xa0, 0x8f, 0x90, 0xc2, 0xe0,
+						0xe1, 0xed, 0xf0, 0xf4, 0xf5, 'a',  0xc1, 0xef };
 	struct test_random random;
 	unsigned int round;
 
