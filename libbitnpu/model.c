@@ -28,12 +28,12 @@ static int read_tokenizer(struct bitnpu_model *model, struct bitnpu_error *err)
 	if (ret)
 		return ret;
 	tokens = bitnpu_tokenizer_size(model->tokenizer);
-	if (tokens != model->info.n_vocab)
-		return bitnpu_fail(err, -EINVAL,
-				   "%s: key tokenizer.ggml.tokens: %u tokens, but token_embd.weight "
-				   "has %u rows",
-				   model->gguf->path, tokens, model->info.n_vocab);
-	return 0;
+	if (tokens == model->info.n_vocab)
+		return 0;
+	return bitnpu_fail(err, -EINVAL,
+			   "%s: key tokenizer.ggml.tokens: %u tokens, but token_embd.weight has %u "
+			   "rows",
+			   model->gguf->path, tokens, model->info.n_vocab);
 }
 
 int bitnpu_model_open(const char *path, uint32_t flags, struct bitnpu_model **out,

@@ -72,7 +72,7 @@ struct bitnpu_model {
 /** bitnpu_matrix_name() - Return: the matrix's name in traces: "attn_q", ..., "ffn_down" */
 const char *bitnpu_matrix_name(enum bitnpu_matrix matrix);
 
-/** bitnpu_model_read_params() - fill info (but for counts and sizes), rms_eps and rope_base */
+/** bitnpu_model_read_params() - fill info (n_vocab is 0 if no key says), rms_eps and rope_base */
 int bitnpu_model_read_params(struct bitnpu_model *model, struct bitnpu_error *err);
 /** bitnpu_model_read_tensors() - fill layers, norms and matrices; every shape is checked */
 int bitnpu_model_read_tensors(struct bitnpu_model *model, struct bitnpu_error *err);

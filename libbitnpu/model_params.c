@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Hyper-parameters of a model from GGUF metadata, each checked against its range. */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +109,7 @@ static int read_integers(const struct bitnpu_model *model, const struct integer 
 	return 0;
 }
 
-/* A number that must be finite and above @min; absent keys keep the default. */
+/* A number above @min; the reader takes finite ones only.  -ENOENT keeps the default. */
 static int read_float(const struct bitnpu_model *model, const char *name, float min, float *value,
 		      struct bitnpu_error *err)
 {
@@ -119,8 +118,8 @@ static int read_float(const struct bitnpu_model *model, const char *name, float 
 
 	if (ret)
 		return ret;
-	if (!isfinite(*value) || !(*value > min))
-		return bitnpu_fail(err, -EINVAL, "%s: key %s: %g is not a finite number above %g",
+	if (*value <= min)
+		return bitnpu_fail(err, -EINVAL, "%s: key %s: %g is not above %g",
 				   model->gguf->path, key, (double)*value, (double)min);
 	return 0;
 }
@@ -134,6 +133,7 @@ static int read_shape(struct bitnpu_model *model, struct bitnpu_error *err)
 		{ "block_count", &info->n_layer, UINT32_MAX, false },
 		{ "feed_forward_length", &info->n_ff, BITNPU_MAX_K, false },
 		{ "attention.head_count", &info->n_head, BITNPU_MAX_K, false },
+		{ "vocab_size", &info->n_vocab, BITNPU_MAX_N, true },
 	};
 
 	return read_integers(model, params, sizeof(params) / sizeof(*params), err);

@@ -194,11 +194,15 @@ static int read_layer(struct bitnpu_model *model, uint32_t layer, struct bitnpu_
 	return 0;
 }
 
-/* The embedding, and the head unless it is tied to it. */
+/*
+ * The embedding, and the head unless it is tied to it.  Without the key vocab_size the embedding says
+ * how many tokens there are.
+ */
 static int read_vocabulary(struct bitnpu_model *model, struct bitnpu_error *err)
 {
 	struct bitnpu_model_info *info = &model->info;
-	int ret = read_matrix(model, "token_embd.weight", 0, info->n_embd, &model->embedding, err);
+	int ret = read_matrix(model, "token_embd.weight", info->n_vocab, info->n_embd,
+			      &model->embedding, err);
 
 	if (ret == -ENOENT)
 		return missing(model, "token_embd.weight", err);

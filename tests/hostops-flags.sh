@@ -18,7 +18,7 @@ for compiler in gcc clang; do
 		# shellcheck disable=SC2086,SC2046 # lists of words
 		$compiler -std=gnu11 -D_GNU_SOURCE -ffp-contract=off -Wall -Wextra -Werror \
 			-Wno-unused-parameter -Wno-sign-compare $flags -Iuapi -I. \
-			tests/unit/test_hostops.c $sources \
+			tests/unit/test_hostops.c tests/support/plain_ops.c tests/support/random.c $sources \
 			$(pkg-config --cflags --libs cmocka libxxhash) -lm -o "$out/test_hostops"
 		if "$out/test_hostops" >"$out/log" 2>&1; then
 			echo "ok $compiler $flags"

@@ -12,49 +12,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 #include <xxhash.h>
 
 #include "libbitnpu/hostops.h"
+#include "tests/support/plain_ops.h"
+#include "tests/support/random.h"
 
-static uint64_t random_state;
-
-/* Sebastiano Vigna's splitmix64 */
-static uint64_t random_u64(void)
-{
-	uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-static uint32_t random_below(uint32_t n)
-{
-	return (uint32_t)((random_u64() >> 32) * n >> 32);
-}
+static struct test_random rng;
 
 /* Uniform in [-scale, scale), exact in float arithmetic when scale is a power of two. */
 static float random_float(float scale)
 {
-	return ((float)(int32_t)(random_u64() >> 40) * 0x1p-23f - 1.0f) * scale;
+	return ((float)(int32_t)(test_random_u64(&rng) >> 40) * 0x1p-23f - 1.0f) * scale;
 }
 
 /* Of any magnitude; two statements, because the order of operands' evaluation is not defined. */
 static int32_t random_i32(void)
 {
-	int32_t value = (int32_t)random_u64();
+	int32_t value = (int32_t)test_random_u64(&rng);
 
-	return value >> random_below(32);
+	return value >> test_random_below(&rng, 32);
 }
 
 static int64_t random_i64(void)
 {
-	int64_t value = (int64_t)random_u64();
+	int64_t value = (int64_t)test_random_u64(&rng);
 
-	return value >> random_below(64);
+	return value >> test_random_below(&rng, 64);
 }
 
 static void random_floats(float *x, size_t n, float scale)
@@ -79,85 +65,6 @@ static uint32_t bits_of(float x)
 	return bits;
 }
 
-/* ---- the definitions, as docs/numerics.md has them ------------------------------------------- */
-
-static float plain_tree(float *acc)
-{
-	for (int width = 8; width > 0; width /= 2)
-		for (int i = 0; i < width; i++)
-			acc[i] = acc[i] + acc[i + width];
-	return acc[0];
-}
-
-static float plain_dot(const float *a, const float *b, size_t n)
-{
-	float acc[16] = { 0 };
-
-	for (size_t i = 0; i < n; i++) {
-		float product = a[i] * b[i];
-
-		acc[i % 16] = acc[i % 16] + product;
-	}
-	return plain_tree(acc);
-}
-
-static void plain_softmax(float *x, size_t n)
-{
-	float max = -INFINITY, acc[16] = { 0 }, sum;
-
-	for (size_t i = 0; i < n; i++)
-		max = x[i] > max ? x[i] : max;
-	for (size_t i = 0; i < n; i++) {
-		x[i] = bitnpu_exp(x[i] - max);
-		acc[i % 16] = acc[i % 16] + x[i];
-	}
-	sum = plain_tree(acc);
-	for (size_t i = 0; i < n; i++)
-		x[i] = x[i] / sum;
-}
-
-static float plain_quantize(const float *x, size_t n, int8_t *q)
-{
-	float max = 1e-5f, inverse;
-
-	for (size_t i = 0; i < n; i++) {
-		float a = isnan(x[i]) ? 0.0f : isinf(x[i]) ? 0x1.fffffep127f : fabsf(x[i]);
-
-		max = a > max ? a : max;
-	}
-	inverse = 127.0f / max;
-	for (size_t i = 0; i < n; i++) {
-		float a = isnan(x[i]) ? 0.0f : isinf(x[i]) ? copysignf(0x1.fffffep127f, x[i]) : x[i];
-		float r = rintf(a * inverse);
-
-		q[i] = (int8_t)(r < -128.0f ? -128.0f : r > 127.0f ? 127.0f : r);
-	}
-	return max / 127.0f;
-}
-
-static void plain_attention(const float *q, const uint16_t *k, const uint16_t *v, size_t stride,
-			    uint32_t head_dim, uint32_t n, float *scores, float *out)
-{
-	float scale = 1.0f / sqrtf((float)head_dim), row[BITNPU_MAX_HEAD_DIM];
-
-	for (uint32_t t = 0; t < n; t++) {
-		for (uint32_t d = 0; d < head_dim; d++)
-			row[d] = bitnpu_from_half(k[t * stride + d]);
-		scores[t] = plain_dot(q, row, head_dim) * scale;
-	}
-	plain_softmax(scores, n);
-	for (uint32_t d = 0; d < head_dim; d++) {
-		float acc[16] = { 0 };
-
-		for (uint32_t t = 0; t < n; t++) {
-			float product = scores[t] * bitnpu_from_half(v[t * stride + d]);
-
-			acc[t % 16] = acc[t % 16] + product;
-		}
-		out[d] = plain_tree(acc);
-	}
-}
-
 /* ---- against the definitions ----------------------------------------------------------------- */
 
 #define MAX_N 1031
@@ -174,17 +81,15 @@ static void test_reductions(void **state)
 {
 	float a[MAX_N], b[MAX_N], got[MAX_N], want[MAX_N];
 
-	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
-		float r, got_dot, want_dot;
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + test_random_below(&rng, 60)) {
+		float got_dot, want_dot;
 
 		random_floats(a, n, 4.0f);
 		random_floats(b, n, 2.0f);
 		got_dot = bitnpu_dot(a, b, n);
 		want_dot = plain_dot(a, b, n);
 		assert_same_floats(&got_dot, &want_dot, 1, "dot");
-		r = 1.0f / sqrtf(plain_dot(a, a, n) / (float)n + 1e-5f);
-		for (size_t i = 0; i < n; i++)
-			want[i] = a[i] * r * b[i];
+		plain_rms_norm(a, b, n, 1e-5f, want);
 		bitnpu_rms_norm(a, b, n, 1e-5f, got);
 		assert_same_floats(got, want, n, "rms_norm");
 		memcpy(got, a, n * sizeof(*a));
@@ -205,7 +110,7 @@ static void test_elementwise(void **state)
 	int32_t y[MAX_N];
 	int64_t wide[MAX_N];
 
-	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + test_random_below(&rng, 60)) {
 		float x_scale = fabsf(random_float(1.0f));
 
 		random_floats(a, n, 4.0f);
@@ -260,14 +165,14 @@ static void test_quantize(void **state)
 	int8_t q[4];
 
 	check_quantize(x, 7);
-	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + random_below(60)) {
-		random_floats(x, n, float_of(random_below(255) << 23));
+	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + test_random_below(&rng, 60)) {
+		random_floats(x, n, float_of(test_random_below(&rng, 255) << 23));
 		check_quantize(x, n);
-		for (size_t i = 0; i < n; i += 1 + random_below(9))
-			x[i] = special[random_below(sizeof(special) / sizeof(*special))];
+		for (size_t i = 0; i < n; i += 1 + test_random_below(&rng, 9))
+			x[i] = special[test_random_below(&rng, sizeof(special) / sizeof(*special))];
 		check_quantize(x, n);
 		for (size_t i = 0; i < n; i++)
-			x[i] = float_of((uint32_t)random_u64());
+			x[i] = float_of((uint32_t)test_random_u64(&rng));
 		check_quantize(x, n);
 	}
 	/* Ties go to even; the largest magnitude is 127 of either sign. */
@@ -295,9 +200,9 @@ static void test_attention(void **state)
 	}
 	random_floats(q, MAX_HEADS * MAX_DIM, 4.0f);
 	for (int round = 0; round < 60; round++) {
-		uint32_t dim = dims[random_below(sizeof(dims) / sizeof(*dims))];
-		uint32_t heads = 1 + random_below(MAX_HEADS);
-		uint32_t n = 1 + random_below(round < 30 ? 40 : MAX_ROWS);
+		uint32_t dim = dims[test_random_below(&rng, sizeof(dims) / sizeof(*dims))];
+		uint32_t heads = 1 + test_random_below(&rng, MAX_HEADS);
+		uint32_t n = 1 + test_random_below(&rng, round < 30 ? 40 : MAX_ROWS);
 
 		bitnpu_attention(q, heads, k, v, stride, dim, n, scores, got);
 		for (uint32_t h = 0; h < heads; h++)
@@ -376,10 +281,10 @@ static void test_rope_table(void **state)
 	double worst = 0;
 
 	for (int i = 0; i < 2000; i++) {
-		uint32_t position = i < 300 ? i : random_below(1u << 20) + 1;
-		uint32_t head_dim = 2 + 2 * random_below(100);
+		uint32_t position = i < 300 ? i : test_random_below(&rng, 1u << 20) + 1;
+		uint32_t head_dim = 2 + 2 * test_random_below(&rng, 100);
 
-		worst = fmax(worst, rope_error(position, head_dim, bases[random_below(5)]));
+		worst = fmax(worst, rope_error(position, head_dim, bases[test_random_below(&rng, 5)]));
 	}
 	worst = fmax(worst, rope_error(1u << 20, 128, 500000.0));
 	print_message("rope: largest error %.4f * 2^-24\n", worst);
@@ -468,7 +373,7 @@ static void test_to_half(void **state)
 		}
 	}
 	for (int i = 0; i < 100000; i++) {
-		float x = float_of((uint32_t)random_u64());
+		float x = float_of((uint32_t)test_random_u64(&rng));
 
 		assert_int_equal(bitnpu_to_half(x), plain_to_half(x));
 	}
@@ -510,7 +415,7 @@ struct hashed {
 
 static void hash_inputs(struct hashed *h)
 {
-	random_state = 42;
+	rng.state = 42;
 	random_floats(h->a, HASH_N, 8.0f);
 	random_floats(h->b, HASH_N, 2.0f);
 	for (size_t i = 0; i < HASH_N; i++)
@@ -608,9 +513,7 @@ int main(void)
 		cmocka_unit_test(test_to_half),	   cmocka_unit_test(test_hash_rows),
 		cmocka_unit_test(test_hash_functions), cmocka_unit_test(test_hash_attention),
 	};
-	const char *seed = getenv("BITNPU_TEST_SEED");
 
-	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-	print_message("# seed %" PRIu64 "\n", random_state);
+	test_random_init(&rng, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
