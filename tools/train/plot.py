@@ -17,26 +17,10 @@ def draw(axes, label, path, colour):
     """Add one run: held-out loss as a line, training loss as a faint one."""
     history = np.genfromtxt(path, delimiter=",", names=True)
     tokens = history["tokens"] / 1e6
-    axes.plot(
-        tokens,
-        history["train"],
-        color=colour,
-        alpha=0.35,
-        linewidth=1,
-        label=f"{label}, training batches",
-    )
-    axes.plot(
-        tokens, history["validation"], color=colour, linewidth=1.8, label=f"{label}, held out"
-    )
-    axes.annotate(
-        f"{history['validation'][-1]:.2f}",
-        (tokens[-1], history["validation"][-1]),
-        color=colour,
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-    )
+    last = history["validation"][-1]
+    axes.plot(tokens, history["validation"], color=colour, label=f"{label}, held out: {last:.2f}")
+    faint = {"color": colour, "alpha": 0.35, "linewidth": 1}
+    axes.plot(tokens, history["train"], label=f"{label}, training batches", **faint)
 
 
 def main():
@@ -51,14 +35,8 @@ def main():
         draw(axes, *run.split("=", 1), colour)
     if args.cooldown:
         axes.axvline(args.cooldown / 1e6, color="#888888", linestyle=":", linewidth=1)
-        axes.text(
-            args.cooldown / 1e6,
-            axes.get_ylim()[1],
-            " learning rate falls",
-            fontsize=8,
-            color="#666666",
-            va="top",
-        )
+        note = {"fontsize": 8, "color": "#666666", "ha": "right"}
+        axes.text(args.cooldown / 1e6, axes.get_ylim()[0], "learning rate falls from here ", **note)
     axes.set(xlabel="training tokens, millions", ylabel="loss, nats per token", title=args.title)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

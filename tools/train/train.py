@@ -169,7 +169,7 @@ def parse_args():
     parser.add_argument("--out", required=True, help="directory for the checkpoint and the history")
     parser.add_argument("--float", action="store_true", help="train the float baseline instead")
     parser.add_argument(
-        "--steps", type=int, default=1500, help="steps at the constant learning rate"
+        "--steps", type=int, default=1300, help="steps at the constant learning rate"
     )
     parser.add_argument("--cooldown", type=int, default=700, help="steps of the second stage")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
