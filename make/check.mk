@@ -37,6 +37,12 @@ threaded_tests	:= $(shell grep -lE 'pthread_create|queue_submit|session_eval' $(
 .PHONY: tests
 tests: $(unit_tests)
 
+.PHONY: demo
+demo: ## install what is missing, build, and let the shipped model write text
+	@tools/dependencies build demo
+	$(submake) all
+	@$(cache_env) tools/demo $(BUILD)
+
 .PHONY: check
 check: ## install what is missing, build and run all tests
 	@tools/dependencies build demo check
