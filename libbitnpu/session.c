@@ -179,16 +179,16 @@ static int check_tokens(const struct bitnpu_session *s, const uint32_t *tokens, 
 {
 	if (!count)
 		return bitnpu_fail(err, -EINVAL, "no tokens to evaluate");
-	for (size_t i = 0; i < count; i++)
-		if (tokens[i] >= s->model->info.n_vocab)
-			return bitnpu_fail(err, -EINVAL,
-					   "token %zu is %u, the vocabulary has %u tokens", i,
-					   tokens[i], s->model->info.n_vocab);
 	if (count > s->params.n_ctx - s->position)
 		return bitnpu_fail(err, -ENOSPC,
 				   "the context is full: %u of %u positions are taken, %zu more "
 				   "asked for",
 				   s->position, s->params.n_ctx, count);
+	for (size_t i = 0; i < count; i++)
+		if (tokens[i] >= s->model->info.n_vocab)
+			return bitnpu_fail(err, -EINVAL,
+					   "token %zu is %u, the vocabulary has %u tokens", i,
+					   tokens[i], s->model->info.n_vocab);
 	return 0;
 }
 

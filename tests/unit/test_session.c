@@ -1,0 +1,796 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sessions: against a plain forward pass written from BitNet b1.58's formulas, bit for bit; however
+ * the tokens are cut into steps; on every device; and when something fails.
+ */
+#include <errno.h>
+#include <fenv.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "libbitnpu/datapath.h"
+#include "libbitnpu/hostops.h"
+#include "libbitnpu/model.h"
+#include "libbitnpu/session.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/plain_ops.h"
+#include "tests/support/random.h"
+#include "tools/random-model/random_model.h"
+
+#define MAX_TOKENS 24
+
+static struct test_random rng;
+
+static void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+/* Widths that are and are not multiples of anything; sums of 32 and of 64 bits. */
+static const struct random_model shapes[] = {
+	{ .n_vocab = 300, .n_embd = 256, .n_layer = 2, .n_ff = 512, .n_head = 4, .n_head_kv = 2,
+	  .n_ctx = 64, .type = BITNPU_GGML_TQ2_0, .embedding = BITNPU_GGML_F16, .seed = 1 },
+	{ .n_vocab = 259, .n_embd = 60, .n_layer = 2, .n_ff = 77, .n_head = 6, .n_head_kv = 2,
+	  .n_ctx = 64, .type = BITNPU_GGML_F16, .embedding = BITNPU_GGML_F32, .seed = 2,
+	  .separate_head = true },
+	{ .n_vocab = 300, .n_embd = 256, .n_layer = 2, .n_ff = 256, .n_head = 8, .n_head_kv = 8,
+	  .n_ctx = 64, .type = BITNPU_GGML_TQ1_0, .embedding = BITNPU_GGML_Q6_K, .seed = 3,
+	  .vary_scales = true },
+	{ .n_vocab = 261, .n_embd = 128, .n_layer = 3, .n_ff = 384, .n_head = 4, .n_head_kv = 1,
+	  .n_ctx = 64, .type = BITNPU_GGML_Q1_0, .embedding = BITNPU_GGML_Q8_0, .seed = 4 },
+};
+
+#define SHAPES (sizeof(shapes) / sizeof(*shapes))
+
+static struct bitnpu_model *models[SHAPES];
+
+static int make_models(void **state)
+{
+	char path[] = "/tmp/test_session.XXXXXX";
+	int fd = mkstemp(path);
+	struct bitnpu_error err;
+	int ret = 0;
+
+	test_random_init(&rng, 0);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	for (size_t i = 0; !ret && i < SHAPES; i++) {
+		ret = random_model_write(&shapes[i], path, NULL, NULL, &err);
+		if (!ret)
+			ret = bitnpu_model_open(path, 0, &models[i], &err);
+		if (ret)
+			print_error("%s\n", err.message);
+	}
+	unlink(path);
+	return ret;
+}
+
+static int close_models(void **state)
+{
+	for (size_t i = 0; i < SHAPES; i++)
+		bitnpu_model_close(models[i]);
+	return 0;
+}
+
+static void random_tokens(const struct bitnpu_model *model, uint32_t *tokens, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		tokens[i] = test_random_below(&rng, model->info.n_vocab);
+}
+
+static struct bitnpu_device *open_device(const char *name)
+{
+	struct bitnpu_device *dev;
+	struct bitnpu_error err;
+
+	if (bitnpu_device_open(name, &dev, &err))
+		fail_msg("%s", err.message);
+	return dev;
+}
+
+static struct bitnpu_session *new_session(struct bitnpu_model *model, struct bitnpu_device *dev,
+					  uint32_t n_ctx, uint32_t n_batch)
+{
+	struct bitnpu_session_params params = { .n_ctx = n_ctx, .n_batch = n_batch };
+	struct bitnpu_session *s;
+	struct bitnpu_error err;
+
+	if (bitnpu_session_create(model, dev, &params, &s, &err))
+		fail_msg("%s", err.message);
+	return s;
+}
+
+static const float *eval(struct bitnpu_session *s, const uint32_t *tokens, size_t count)
+{
+	const float *logits;
+	struct bitnpu_error err;
+
+	if (bitnpu_session_eval(s, tokens, count, &logits, &err))
+		fail_msg("%s", err.message);
+	return logits;
+}
+
+/* ---- the plain forward pass ------------------------------------------------------------------ */
+
+/*
+ * One token at a time; keys and values of all blocks are kept as halves.  Matrices are read weight by
+ * weight from the tiles, whose meaning has a test of its own.
+ */
+struct plain {
+	const struct bitnpu_model *model;
+	uint32_t position;
+	uint16_t *k, *v;	/* [layer][position][head][head_dim] */
+};
+
+static float *new_floats(size_t n)
+{
+	return checked(calloc(n, sizeof(float)));
+}
+
+static double group_scale(const struct bitnpu_weights *w, uint32_t row, uint32_t k)
+{
+	uint32_t groups = ((w->k - 1) >> w->group_shift) + 1;
+	const uint16_t *scales = w->scales;
+
+	return bitnpu_from_half(scales[(row / 16 * groups + (k >> w->group_shift)) * 16 + row % 16]);
+}
+
+/* W . x: quantized activations, exact sums (of doubles: small integers times halves), one rounding */
+static void plain_matmul_row(const struct bitnpu_weights *w, const float *x, float *out)
+{
+	int8_t *q = checked(malloc(w->k)), *codes = checked(malloc(w->k));
+	float x_scale = plain_quantize(x, w->k, q);
+
+	for (uint32_t row = 0; row < w->n; row++) {
+		float row_scale = w->row_scale ? w->row_scale[w->row_scale_count > 1 ? row : 0] : 1;
+		double sum = 0;
+
+		bitnpu_tiles_decode_row(w->format, w->k, w->tiles, row, codes);
+		for (uint32_t k = 0; k < w->k; k++)
+			sum += q[k] * codes[k] * (w->scales ? group_scale(w, row, k) : 1.0);
+		out[row] = (float)sum * (x_scale * row_scale);
+	}
+	free(q);
+	free(codes);
+}
+
+static void plain_branch(const struct bitnpu_model *model, const float *x, uint32_t n,
+			 const float *norm, const struct bitnpu_weights *const *w, int count,
+			 float *const *out)
+{
+	float *normed = new_floats(n);
+
+	plain_rms_norm(x, norm, n, model->rms_eps, normed);
+	for (int i = 0; i < count; i++)
+		plain_matmul_row(w[i], normed, out[i]);
+	free(normed);
+}
+
+static void plain_rotate(float *x, uint32_t heads, uint32_t head_dim, const float *table)
+{
+	for (uint32_t i = 0; i < heads * head_dim; i++) {
+		uint32_t d = i % head_dim;
+
+		if (d < head_dim / 2) {
+			float a = x[i], b = x[i + head_dim / 2];
+			float cosine = table[d], sine = table[d + head_dim / 2];
+
+			x[i] = a * cosine - b * sine;
+			x[i + head_dim / 2] = a * sine + b * cosine;
+		}
+	}
+}
+
+static void plain_attend(struct plain *p, uint32_t layer, float *q, const float *k, const float *v)
+{
+	const struct bitnpu_model_info *info = &p->model->info;
+	uint32_t hd = info->head_dim, width = info->n_head_kv * hd, n = p->position + 1;
+	uint16_t *keys = p->k + (size_t)layer * MAX_TOKENS * width;
+	uint16_t *values = p->v + (size_t)layer * MAX_TOKENS * width;
+	float scores[MAX_TOKENS], *out = new_floats(hd);
+
+	for (uint32_t i = 0; i < width; i++) {
+		keys[p->position * width + i] = bitnpu_to_half(k[i]);
+		values[p->position * width + i] = bitnpu_to_half(v[i]);
+	}
+	for (uint32_t h = 0; h < info->n_head; h++) {
+		uint32_t kv = h / (info->n_head / info->n_head_kv) * hd;
+
+		plain_attention(q + h * hd, keys + kv, values + kv, width, hd, n, scores, out);
+		memcpy(q + h * hd, out, hd * sizeof(float));
+	}
+	free(out);
+}
+
+static void plain_attention_branch(struct plain *p, uint32_t layer, float *h, float *branch)
+{
+	const struct bitnpu_model *model = p->model;
+	const struct bitnpu_layer *l = &model->layers[layer];
+	const struct bitnpu_weights *w = l->matrices;
+	uint32_t hd = model->info.head_dim, n_q = w[BITNPU_ATTN_Q].n, n_kv = w[BITNPU_ATTN_K].n;
+	float *q = new_floats(n_q), *k = new_floats(n_kv), *v = new_floats(n_kv);
+	float *table = new_floats(hd);
+
+	bitnpu_rope_table(p->position, hd, model->rope_base, table);
+	plain_branch(model, h, model->info.n_embd, l->norms[BITNPU_ATTN_NORM],
+		     (const struct bitnpu_weights *[]){ &w[BITNPU_ATTN_Q], &w[BITNPU_ATTN_K],
+							&w[BITNPU_ATTN_V] },
+		     3, (float *[]){ q, k, v });
+	plain_rotate(q, model->info.n_head, hd, table);
+	plain_rotate(k, model->info.n_head_kv, hd, table);
+	plain_attend(p, layer, q, k, v);
+	plain_branch(model, q, n_q, l->norms[BITNPU_ATTN_SUB_NORM],
+		     (const struct bitnpu_weights *[]){ &w[BITNPU_ATTN_OUT] }, 1, &branch);
+	free(q);
+	free(k);
+	free(v);
+	free(table);
+}
+
+static void plain_ffn_branch(struct plain *p, uint32_t layer, float *h, float *branch)
+{
+	const struct bitnpu_model *model = p->model;
+	const struct bitnpu_layer *l = &model->layers[layer];
+	const struct bitnpu_weights *w = l->matrices;
+	uint32_t n_ff = model->info.n_ff;
+	float *gate = new_floats(n_ff), *up = new_floats(n_ff);
+
+	plain_branch(model, h, model->info.n_embd, l->norms[BITNPU_FFN_NORM],
+		     (const struct bitnpu_weights *[]){ &w[BITNPU_FFN_GATE], &w[BITNPU_FFN_UP] }, 2,
+		     (float *[]){ gate, up });
+	for (uint32_t i = 0; i < n_ff; i++) {
+		float g = gate[i] > 0 ? gate[i] : 0;
+
+		gate[i] = g * g * up[i];
+	}
+	plain_branch(model, gate, n_ff, l->norms[BITNPU_FFN_SUB_NORM],
+		     (const struct bitnpu_weights *[]){ &w[BITNPU_FFN_DOWN] }, 1, &branch);
+	free(gate);
+	free(up);
+}
+
+static void plain_token(struct plain *p, uint32_t token, float *logits)
+{
+	const struct bitnpu_model *model = p->model;
+	uint32_t n = model->info.n_embd;
+	float *h = new_floats(n), *branch = new_floats(n);
+
+	bitnpu_weights_dequantize_row(&model->embedding, token, h);
+	for (uint32_t layer = 0; layer < model->info.n_layer; layer++) {
+		plain_attention_branch(p, layer, h, branch);
+		for (uint32_t i = 0; i < n; i++)
+			h[i] = h[i] + branch[i];
+		plain_ffn_branch(p, layer, h, branch);
+		for (uint32_t i = 0; i < n; i++)
+			h[i] = h[i] + branch[i];
+	}
+	plain_branch(model, h, n, model->output_norm,
+		     (const struct bitnpu_weights *[]){ &model->head }, 1, &logits);
+	p->position++;
+	free(h);
+	free(branch);
+}
+
+/* Logits after each of @count tokens. */
+static float *plain_forward(const struct bitnpu_model *model, const uint32_t *tokens, size_t count)
+{
+	size_t cache = (size_t)model->info.n_layer * MAX_TOKENS * model->info.n_head_kv *
+		       model->info.head_dim;
+	struct plain p = {
+		.model = model,
+		.k = checked(calloc(cache, sizeof(uint16_t))),
+		.v = checked(calloc(cache, sizeof(uint16_t))),
+	};
+	float *logits = new_floats(count * model->info.n_vocab);
+
+	for (size_t i = 0; i < count; i++)
+		plain_token(&p, tokens[i], logits + i * model->info.n_vocab);
+	free(p.k);
+	free(p.v);
+	return logits;
+}
+
+static void assert_same_logits(const struct bitnpu_model *model, const float *got,
+			       const float *want, const char *what)
+{
+	for (uint32_t i = 0; i < model->info.n_vocab; i++)
+		if (memcmp(&got[i], &want[i], sizeof(float)))
+			fail_msg("%s: logit %u is %a, expected %a", what, i, (double)got[i],
+				 (double)want[i]);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void test_plain(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	uint32_t tokens[MAX_TOKENS];
+
+	for (size_t i = 0; i < SHAPES; i++) {
+		struct bitnpu_session *s = new_session(models[i], dev, 0, 0);
+		float *want;
+
+		random_tokens(models[i], tokens, MAX_TOKENS);
+		want = plain_forward(models[i], tokens, MAX_TOKENS);
+		for (uint32_t t = 0; t < MAX_TOKENS; t++)
+			assert_same_logits(models[i], eval(s, &tokens[t], 1),
+					   want + (size_t)t * models[i]->info.n_vocab, "plain");
+		assert_int_equal(bitnpu_session_position(s), MAX_TOKENS);
+		bitnpu_session_destroy(s);
+		free(want);
+	}
+	bitnpu_device_close(dev);
+}
+
+/* However tokens are cut into calls and steps, logits and what follows are the same. */
+static void test_batches(void **state)
+{
+	static const uint32_t batches[] = { 1, 2, 3, 5, 16, 23, 24, 64 };
+	struct bitnpu_device *dev = open_device("golden");
+	uint32_t tokens[MAX_TOKENS];
+
+	for (size_t i = 0; i < SHAPES; i++) {
+		size_t bytes = models[i]->info.n_vocab * sizeof(float);
+		struct bitnpu_session *one = new_session(models[i], dev, 0, 1);
+		float *want = checked(malloc(bytes));
+
+		random_tokens(models[i], tokens, MAX_TOKENS);
+		memcpy(want, eval(one, tokens, MAX_TOKENS), bytes);
+		for (size_t b = 0; b < sizeof(batches) / sizeof(*batches); b++) {
+			struct bitnpu_session *s = new_session(models[i], dev, 0, batches[b]);
+			uint32_t first = 1 + test_random_below(&rng, MAX_TOKENS - 1);
+
+			eval(s, tokens, first);
+			assert_same_logits(models[i],
+					   eval(s, tokens + first, MAX_TOKENS - first), want,
+					   "batches");
+			bitnpu_session_destroy(s);
+		}
+		bitnpu_session_destroy(one);
+		free(want);
+	}
+	bitnpu_device_close(dev);
+}
+
+static void test_rewind(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s = new_session(models[0], dev, 0, 8);
+	size_t bytes = models[0]->info.n_vocab * sizeof(float);
+	float *want = checked(malloc(bytes));
+	uint32_t tokens[MAX_TOKENS];
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+	memcpy(want, eval(s, tokens, 20), bytes);
+	eval(s, tokens, 4);
+	bitnpu_session_rewind(s, 9);
+	assert_int_equal(bitnpu_session_position(s), 9);
+	assert_same_logits(models[0], eval(s, tokens + 9, 11), want, "rewound to 9");
+	bitnpu_session_rewind(s, 21);
+	assert_int_equal(bitnpu_session_position(s), 20);
+	bitnpu_session_rewind(s, 0);
+	assert_same_logits(models[0], eval(s, tokens, 20), want, "rewound to 0");
+	bitnpu_session_destroy(s);
+	free(want);
+	bitnpu_device_close(dev);
+}
+
+static void test_full(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s = new_session(models[0], dev, 10, 4);
+	struct bitnpu_session *whole = new_session(models[0], dev, 10, 4);
+	uint32_t tokens[MAX_TOKENS];
+	const float *logits = NULL;
+	struct bitnpu_error err;
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+	eval(s, tokens, 7);
+	assert_int_equal(bitnpu_session_eval(s, tokens + 7, 4, &logits, &err), -ENOSPC);
+	assert_string_equal(err.message,
+			    "the context is full: 7 of 10 positions are taken, 4 more asked for");
+	assert_null(logits);
+	assert_int_equal(bitnpu_session_position(s), 7);
+	assert_same_logits(models[0], eval(s, tokens + 7, 3), eval(whole, tokens, 10), "full");
+	assert_int_equal(bitnpu_session_eval(s, tokens, 1, &logits, &err), -ENOSPC);
+	assert_int_equal(bitnpu_session_eval(s, tokens, SIZE_MAX / 4, &logits, NULL), -ENOSPC);
+	bitnpu_session_destroy(s);
+	bitnpu_session_destroy(whole);
+	bitnpu_device_close(dev);
+}
+
+static void refuse(const struct bitnpu_session_params *params, struct bitnpu_device *dev, int code,
+		   const char *says)
+{
+	struct bitnpu_session *s = (struct bitnpu_session *)&s;
+	struct bitnpu_error err;
+
+	assert_int_equal(bitnpu_session_create(models[0], dev, params, &s, &err), code);
+	if (!strstr(err.message, says))
+		fail_msg("\"%s\" should contain \"%s\"", err.message, says);
+	assert_ptr_equal(s, &s);
+}
+
+static void test_bad_arguments(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s = new_session(models[0], dev, 0, 0);
+	uint32_t n_vocab = models[0]->info.n_vocab, tokens[] = { 1, n_vocab, 2 };
+	const float *logits = NULL;
+	struct bitnpu_error err;
+
+	assert_int_equal(s->params.n_ctx, 64);
+	assert_int_equal(s->params.n_batch, 64);
+	assert_int_equal(bitnpu_session_eval(s, tokens, 3, &logits, &err), -EINVAL);
+	assert_string_equal(err.message, "token 1 is 300, the vocabulary has 300 tokens");
+	assert_int_equal(bitnpu_session_eval(s, tokens, 0, &logits, &err), -EINVAL);
+	assert_null(logits);
+	assert_int_equal(bitnpu_session_position(s), 0);
+	bitnpu_session_destroy(s);
+	bitnpu_session_destroy(NULL);
+	refuse(&(struct bitnpu_session_params){ .n_ctx = UINT32_MAX }, dev, -EINVAL,
+	       "n_ctx 4294967295: at most 1048576");
+	refuse(&(struct bitnpu_session_params){ .n_batch = 65537 }, dev, -EINVAL,
+	       "n_batch 65537: at most 65536");
+	bitnpu_device_close(dev);
+}
+
+/* ---- every device ---------------------------------------------------------------------------- */
+
+/* What a session traced, as one run of bytes. */
+struct tracing {
+	unsigned char *bytes;
+	size_t count;
+	char names[4096];
+};
+
+static void record(void *user, int layer, const char *name, enum bitnpu_element element,
+		   const void *data, size_t bytes)
+{
+	struct tracing *t = user;
+	size_t at = strlen(t->names);
+
+	snprintf(t->names + at, sizeof(t->names) - at, "%d.%s.%d.%zu\n", layer, name, (int)element,
+		 bytes);
+	t->bytes = checked(realloc(t->bytes, t->count + bytes));
+	memcpy(t->bytes + t->count, data, bytes);
+	t->count += bytes;
+}
+
+static void trace_on(struct bitnpu_model *model, const char *device, const uint32_t *tokens,
+		     size_t count, struct tracing *t)
+{
+	struct bitnpu_session_params params = { .trace = record, .trace_user = t };
+	struct bitnpu_device *dev = open_device(device);
+	struct bitnpu_session *s;
+	struct bitnpu_error err;
+
+	memset(t, 0, sizeof(*t));
+	if (bitnpu_session_create(model, dev, &params, &s, &err))
+		fail_msg("%s: %s", device, err.message);
+	eval(s, tokens, count);
+	eval(s, tokens, 1);
+	bitnpu_session_destroy(s);
+	bitnpu_device_close(dev);
+}
+
+static void test_devices(void **state)
+{
+	struct bitnpu_device_info *list;
+	uint32_t tokens[MAX_TOKENS];
+	size_t count;
+
+	assert_int_equal(bitnpu_device_list(&list, &count, NULL), 0);
+	for (size_t i = 0; i < SHAPES; i++) {
+		struct tracing want, got;
+
+		random_tokens(models[i], tokens, MAX_TOKENS);
+		trace_on(models[i], "golden", tokens, 9, &want);
+		for (size_t d = 0; d < count; d++) {
+			trace_on(models[i], list[d].name, tokens, 9, &got);
+			assert_string_equal(got.names, want.names);
+			if (memcmp(got.bytes, want.bytes, want.count))
+				fail_msg("%s differs from golden on model %zu", list[d].name, i);
+			free(got.bytes);
+		}
+		free(want.bytes);
+	}
+	bitnpu_device_list_free(list);
+}
+
+/* Names, order, types and sizes of what is traced. */
+static void test_trace(void **state)
+{
+	static const char expected[] =
+		"-1.embedding.2.480\n"
+		"0.attn_q.0.480\n0.attn_k.0.160\n0.attn_v.0.160\n0.attn_out.0.480\n"
+		"0.ffn_gate.0.616\n0.ffn_up.0.616\n0.ffn_down.0.480\n0.layer.2.480\n"
+		"1.attn_q.0.480\n1.attn_k.0.160\n1.attn_v.0.160\n1.attn_out.0.480\n"
+		"1.ffn_gate.0.616\n1.ffn_up.0.616\n1.ffn_down.0.480\n1.layer.2.480\n"
+		"-1.norm.2.240\n-1.output.0.1036\n-1.logits.2.1036\n"
+		"-1.embedding.2.240\n";
+	struct tracing t;
+	uint32_t tokens[2];
+
+	random_tokens(models[1], tokens, 2);
+	trace_on(models[1], "golden", tokens, 2, &t);
+	assert_memory_equal(t.names, expected, strlen(expected));
+	free(t.bytes);
+	/* Group scales make the sums 64 bits wide. */
+	trace_on(models[3], "golden", tokens, 1, &t);
+	assert_non_null(strstr(t.names, "\n2.ffn_down.1.1024\n"));
+	free(t.bytes);
+}
+
+static void test_stats(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s = new_session(models[0], dev, 32, 8);
+	const struct bitnpu_model_info *info = &models[0]->info;
+	struct bitnpu_session_stats stats;
+	uint32_t tokens[MAX_TOKENS];
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+	eval(s, tokens, 19);	/* steps of 8, 8 and 3 */
+	eval(s, tokens, 9);	/* 8 and 1 */
+	eval(s, tokens, 1);
+	bitnpu_session_get_stats(s, &stats);
+	assert_int_equal(stats.prefill_tokens, 27);
+	assert_int_equal(stats.decode_tokens, 2);
+	assert_int_equal(stats.submissions, 6 * 4 * info->n_layer + 3);
+	assert_int_equal(stats.kv_bytes,
+			 2 * 2 * 32 * info->n_layer * info->n_head_kv * info->head_dim);
+	assert_true(stats.device_ns > 0);
+	assert_true(stats.device_ns < stats.prefill_ns + stats.decode_ns);
+	assert_true(stats.device_bytes > 0);
+	assert_true(stats.weight_bytes > info->n_vocab * info->n_embd);
+	bitnpu_session_destroy(s);
+	bitnpu_device_close(dev);
+}
+
+/* A caller whose thread rounds upwards and flushes subnormals gets the same bits, and keeps both. */
+static void test_floating_point_environment(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *a = new_session(models[0], dev, 0, 4);
+	struct bitnpu_session *b = new_session(models[0], dev, 0, 4);
+	uint32_t tokens[MAX_TOKENS];
+	const float *got;
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+#if defined(__x86_64__)
+	__builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
+	assert_int_equal(fesetround(FE_UPWARD), 0);
+	got = eval(a, tokens, MAX_TOKENS);
+	assert_int_equal(fegetround(), FE_UPWARD);
+#if defined(__x86_64__)
+	assert_int_equal(__builtin_ia32_stmxcsr() & 0x8040, 0x8040);
+#endif
+	fesetenv(FE_DFL_ENV);
+	assert_same_logits(models[0], got, eval(b, tokens, MAX_TOKENS), "environment");
+	bitnpu_session_destroy(a);
+	bitnpu_session_destroy(b);
+	bitnpu_device_close(dev);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+struct thread_case {
+	struct bitnpu_device *dev;
+	uint32_t tokens[MAX_TOKENS];
+	float *logits;
+};
+
+static void *run_thread(void *arg)
+{
+	struct thread_case *c = arg;
+	struct bitnpu_session *s = new_session(models[2], c->dev, 0, 5);
+
+	memcpy(c->logits, eval(s, c->tokens, MAX_TOKENS),
+	       models[2]->info.n_vocab * sizeof(float));
+	bitnpu_session_destroy(s);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	enum { THREADS = 3 };
+	struct bitnpu_device *dev = open_device("golden");
+	struct thread_case cases[THREADS];
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		cases[i].dev = dev;
+		cases[i].logits = new_floats(models[2]->info.n_vocab);
+		random_tokens(models[2], cases[i].tokens, MAX_TOKENS);
+		assert_int_equal(pthread_create(&threads[i], NULL, run_thread, &cases[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		struct bitnpu_session *s = new_session(models[2], dev, 0, 0);
+
+		pthread_join(threads[i], NULL);
+		assert_same_logits(models[2], cases[i].logits,
+				   eval(s, cases[i].tokens, MAX_TOKENS), "threads");
+		bitnpu_session_destroy(s);
+		free(cases[i].logits);
+	}
+	bitnpu_device_close(dev);
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+/* Fails the list when @user has counted down to zero. */
+static int fail_later(struct fake_engine *fake, uint32_t id, struct bitnpu_error *err)
+{
+	int *left = fake->user;
+	struct bitnpu_fault fault = { .status = BITNPU_STATUS_DEVICE };
+
+	if ((*left)-- > 0)
+		return 0;
+	return bitnpu_fail_fault(err, -EIO, &fault);
+}
+
+static void check_nothing_left(const struct fake_engine *fake)
+{
+	assert_int_equal(fake_count(&fake->bos), 0);
+	assert_int_equal(fake_count(&fake->prepared), 0);
+	assert_int_equal(fake_count(&fake->maps), 0);
+	assert_int_equal(fake_count(&fake->devices), 0);
+}
+
+/* The device is lost in the middle of a step, at any submission: nothing moves, nothing leaks. */
+static void test_device_lost(void **state)
+{
+	uint32_t tokens[MAX_TOKENS], submissions = 2 * 4 * models[0]->info.n_layer + 1;
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+	for (uint32_t when = 0; when < submissions; when++) {
+		struct fake_engine fake;
+		struct bitnpu_device *dev;
+		struct bitnpu_session *s;
+		const float *logits = NULL;
+		struct bitnpu_error err;
+		int left = INT32_MAX;
+
+		fake_engine_init(&fake);
+		fake.execute = fail_later;
+		fake.user = &left;
+		dev = fake_device_open(&fake);
+		s = new_session(models[0], dev, 0, 4);
+		eval(s, tokens, 3);
+		left = (int)when;
+		assert_int_equal(bitnpu_session_eval(s, tokens + 3, 7, &logits, &err), -EIO);
+		assert_int_equal(err.fault.status, BITNPU_STATUS_DEVICE);
+		assert_null(logits);
+		assert_int_equal(bitnpu_session_position(s), 3);
+		left = INT32_MAX;
+		eval(s, tokens + 3, 7);
+		assert_int_equal(bitnpu_session_position(s), 10);
+		bitnpu_session_destroy(s);
+		bitnpu_device_close(dev);
+		check_nothing_left(&fake);
+	}
+}
+
+static void test_map_fails(void **state)
+{
+	uint32_t tokens[MAX_TOKENS];
+	struct fake_engine fake;
+	struct bitnpu_device *dev;
+	struct bitnpu_session *s;
+	const float *logits;
+
+	random_tokens(models[0], tokens, MAX_TOKENS);
+	fake_engine_init(&fake);
+	dev = fake_device_open(&fake);
+	s = new_session(models[0], dev, 0, 4);
+	fake.fail_map = -EIO;
+	assert_int_equal(bitnpu_session_eval(s, tokens, 7, &logits, NULL), -EIO);
+	fake.fail_map = 0;
+	fake.fail_unmap = -EIO;
+	assert_int_equal(bitnpu_session_eval(s, tokens, 7, &logits, NULL), -EIO);
+	fake.fail_unmap = 0;
+	assert_int_equal(bitnpu_session_position(s), 0);
+	/* A plan for another number of tokens cannot be built. */
+	fake.fail_prepare = -ENOMEM;
+	assert_int_equal(bitnpu_session_eval(s, tokens, 2, &logits, NULL), -ENOMEM);
+	eval(s, tokens, 1);
+	fake.fail_prepare = 0;
+	eval(s, tokens, 2);
+	bitnpu_session_destroy(s);
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+}
+
+static void test_create_fails(void **state)
+{
+	struct fake_engine fake;
+	struct bitnpu_device *dev;
+
+	fake_engine_init(&fake);
+	dev = fake_device_open(&fake);
+	fake.fail_bo = -ENOMEM;
+	refuse(NULL, dev, -ENOMEM, "fake: no buffer");
+	fake.fail_bo = 0;
+	fake.fail_prepare = -EIO;
+	refuse(NULL, dev, -EIO, "fake: no preparation");
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+
+	/* Weights fit, the x and y buffers do not. */
+	fake_engine_init(&fake);
+	fake.max_buffer_bytes = 256 << 10;
+	dev = fake_device_open(&fake);
+	refuse(&(struct bitnpu_session_params){ .n_ctx = 4096, .n_batch = 4096 }, dev, -E2BIG,
+	       "takes at most 262144");
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+
+	fake_engine_init(&fake);
+	fake.features &= ~BITNPU_FEATURE_W_TERNARY;
+	dev = fake_device_open(&fake);
+	refuse(NULL, dev, -EINVAL, "command 0");
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+}
+
+/* More different lengths than plans are kept. */
+static void test_plan_cache(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s = new_session(models[1], dev, 64, 13);
+	struct bitnpu_session *one = new_session(models[1], dev, 64, 1);
+	uint32_t tokens[13];
+
+	for (int round = 0; round < 30; round++) {
+		uint32_t count = 1 + test_random_below(&rng, 13);
+		const float *want;
+
+		random_tokens(models[1], tokens, count);
+		bitnpu_session_rewind(s, 5);
+		bitnpu_session_rewind(one, 5);
+		want = eval(one, tokens, count);
+		assert_same_logits(models[1], eval(s, tokens, count), want, "plans");
+	}
+	bitnpu_session_destroy(s);
+	bitnpu_session_destroy(one);
+	bitnpu_device_close(dev);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_stats),
+		cmocka_unit_test(test_floating_point_environment),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_device_lost),
+		cmocka_unit_test(test_map_fails),
+		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_plan_cache),
+	};
+
+	return cmocka_run_group_tests(tests, make_models, close_models);
+}
