@@ -126,9 +126,10 @@ const struct bitnpu_command bitnpu_command_devices = {
 	.arguments = "",
 	.settings_size = sizeof(struct devices_settings),
 	.options = options,
-	.description = "Lists every device of every engine, in the order in which 'auto' prefers them,\n"
-		       "with its memory, whether it shares memory with the host, the parts of the\n"
-		       "command set it has, and what the engine chose on it.",
+	.description =
+		"Lists every device of every engine, in the order in which 'auto' prefers\n"
+		"them, with its memory, whether it shares memory with the host, the parts of\n"
+		"the command set it has, and what the engine chose on it.",
 	.examples = "  bitnpu devices\n  bitnpu devices --json | jq -r '.devices[].name'\n",
 	.run = devices_run,
 };

@@ -7,7 +7,7 @@
 #include "output.h"
 
 #define HELP_COLUMN 27
-#define HELP_WIDTH 90
+#define HELP_WIDTH 80
 
 static void print_program(void)
 {
@@ -25,21 +25,22 @@ static void print_program(void)
 	       "  128 + N  ended by signal N\n");
 }
 
-/* Words of @text, wrapped, starting at column @at. */
+/* Words of @text, wrapped, the first at column @at. */
 static void print_wrapped(const char *text, int at)
 {
+	bool first = true;
+
 	while (*text) {
 		int length = strcspn(text, " ");
 
-		if (at + length > HELP_WIDTH && at > HELP_COLUMN) {
-			printf("\n%*s", HELP_COLUMN, "");
-			at = HELP_COLUMN;
-		}
+		if (!first && at + 1 + length > HELP_WIDTH)
+			at = printf("\n%*s", HELP_COLUMN, "") - 1;
+		else if (!first)
+			at += printf(" ");
 		at += printf("%.*s", length, text);
 		text += length;
 		text += strspn(text, " ");
-		if (*text)
-			at += printf(" ");
+		first = false;
 	}
 	putchar('\n');
 }
@@ -72,7 +73,8 @@ static void print_command(const struct bitnpu_command *command)
 
 	printf("Usage: bitnpu %s [OPTION]...%s%s\n\n%s\n\nOptions:\n", command->name,
 	       *command->arguments ? " " : "", command->arguments, command->description);
-	for (const struct bitnpu_option *option = command->options; option && option->name; option++)
+	for (const struct bitnpu_option *option = command->options; option && option->name;
+	     option++)
 		print_option(option);
 	print_option(&help);
 	if (command->examples)
@@ -111,7 +113,8 @@ const struct bitnpu_command bitnpu_command_help = {
 	.summary = "show help of the program or of one command",
 	.arguments = "[COMMAND]",
 	.max_args = 1,
-	.description = "Shows the list of commands, or the help of one of them.",
+	.description =
+		"Shows the list of commands, or the help of one of them.",
 	.examples = "  bitnpu help run\n",
 	.run = help_run,
 };

@@ -211,8 +211,8 @@ const struct bitnpu_command bitnpu_command_inspect = {
 	.settings_size = sizeof(struct inspect_settings),
 	.options = options,
 	.description =
-		"Shows the metadata, tensors, formats, sizes and bits per weight of a GGUF file,\n"
-		"packed or not, also of an architecture that cannot be run.",
+		"Shows the metadata, tensors, formats, sizes and bits per weight of a GGUF\n"
+		"file, packed or not, also of an architecture that cannot be run.",
 	.examples = "  bitnpu inspect model.gguf\n"
 		    "  bitnpu inspect --json model.gguf | jq '.tensors[].type'\n"
 		    "  bitnpu inspect --verify packed.gguf\n",

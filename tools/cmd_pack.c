@@ -156,9 +156,10 @@ const struct bitnpu_command bitnpu_command_pack = {
 	.settings_size = sizeof(struct pack_settings),
 	.options = options,
 	.description =
-		"Writes to OUT the packed model of the GGUF file IN: a GGUF file whose weights are\n"
-		"tiles that every engine reads in place, so that it loads without any work.  OUT\n"
-		"appears whole or not at all, and is read back and checked before the command ends.",
+		"Writes to OUT the packed model of the GGUF file IN: a GGUF file whose\n"
+		"weights are tiles that every engine reads in place, so that it loads without\n"
+		"any work. OUT appears whole or not at all, and is read back and checked\n"
+		"before the command ends.",
 	.examples = "  bitnpu pack model-tq2_0.gguf model.bitnpu.gguf\n"
 		    "  bitnpu pack --force --json model.gguf packed.gguf\n",
 	.exits = "  3  OUT does not read back as it was written; it was removed\n"

@@ -38,7 +38,8 @@ const struct bitnpu_command bitnpu_command_version = {
 	.arguments = "",
 	.settings_size = sizeof(struct version_settings),
 	.options = options,
-	.description = "Shows the version of the library and of its command set.",
+	.description =
+		"Shows the version of the library and of its command set.",
 	.examples = "  bitnpu version --json\n",
 	.run = version_run,
 };

@@ -10,8 +10,13 @@
 #include "output.h"
 
 const struct bitnpu_command *const bitnpu_commands[] = {
-	&bitnpu_command_devices, &bitnpu_command_inspect, &bitnpu_command_pack,
-	&bitnpu_command_help,	 &bitnpu_command_version, NULL,
+	&bitnpu_command_run,
+	&bitnpu_command_devices,
+	&bitnpu_command_inspect,
+	&bitnpu_command_pack,
+	&bitnpu_command_help,
+	&bitnpu_command_version,
+	NULL,
 };
 
 const struct bitnpu_command *bitnpu_command_find(const char *name)

@@ -72,7 +72,8 @@ static void view_tiles(const struct bitnpu_model_file *file, uint64_t index,
 	if (format > BITNPU_W_INT8)
 		return;
 	if (shift && shift <= BITNPU_GROUP_SHIFT_MAX)
-		snprintf(view->type, sizeof(view->type), "%s tiles, g%u", names[format], 1u << shift);
+		snprintf(view->type, sizeof(view->type), "%s tiles, g%u", names[format],
+			 1u << shift);
 	else
 		snprintf(view->type, sizeof(view->type), "%s tiles", names[format]);
 	view->n_dims = 2;
@@ -124,8 +125,11 @@ int bitnpu_file_verify(const char *command, const struct bitnpu_model_file *file
 
 	packed = bitnpu_gguf_is_packed(file->gguf, &err);
 	if (packed <= 0) {
-		bitnpu_complain(command, packed ? "%s" : "%s: not a packed file, it has no checksums",
-				packed ? err.message : file->gguf->path);
+		if (packed)
+			bitnpu_complain(command, "%s", err.message);
+		else
+			bitnpu_complain(command, "%s: not a packed file, it has no checksums",
+					file->gguf->path);
 		return BITNPU_EXIT_FAILURE;
 	}
 	progress = bitnpu_progress_start("checking");

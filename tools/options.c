@@ -189,7 +189,8 @@ static const struct bitnpu_option *option_of(const struct bitnpu_command *comman
 {
 	if (value >= FIRST_VALUE)
 		return &command->options[value - FIRST_VALUE];
-	for (const struct bitnpu_option *option = command->options; option && option->name; option++)
+	for (const struct bitnpu_option *option = command->options; option && option->name;
+	     option++)
 		if (option->letter == value)
 			return option;
 	return NULL;
@@ -207,11 +208,12 @@ static void refuse(const struct bitnpu_command *command, int what, char **argv)
 		bitnpu_complain(command->name, "option '%.*s' takes no argument",
 				(int)strcspn(typed, "="), typed);
 	else if (optopt)
-		bitnpu_complain(command->name, "unknown option '-%c' (see bitnpu %s --help)", optopt,
-				command->name);
+		bitnpu_complain(command->name, "unknown option '-%c' (see bitnpu %s --help)",
+				optopt, command->name);
 	else
-		bitnpu_complain(command->name, "unknown or ambiguous option '%s' (see bitnpu %s --help)",
-				typed, command->name);
+		bitnpu_complain(command->name,
+				"unknown or ambiguous option '%s' (see bitnpu %s --help)", typed,
+				command->name);
 }
 
 static int check_args(const struct bitnpu_command *command, int argc, char **argv)

@@ -7,7 +7,7 @@
 
 /** bitnpu_parse_u64() - a decimal number, nothing else; Return: false for anything else */
 bool bitnpu_parse_u64(const char *text, uint64_t *value);
-/** bitnpu_parse_size() - bytes, with an optional suffix K, M or G; Return: false for anything else */
+/** bitnpu_parse_size() - bytes, perhaps with a suffix K, M or G; Return: likewise */
 bool bitnpu_parse_size(const char *text, uint64_t *value);
 /** bitnpu_parse_double() - a finite decimal number; Return: false for anything else */
 bool bitnpu_parse_double(const char *text, double *value);

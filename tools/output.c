@@ -70,17 +70,25 @@ int bitnpu_output_open_standard(void)
 	return 0;
 }
 
+/* Why stdout first failed; later failures only say that it did. */
+static int output_error;
+
+bool bitnpu_output_flush(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return true;
+	if (!output_error)
+		output_error = errno ? errno : EIO;
+	return false;
+}
+
 bool bitnpu_output_finish(const char *command)
 {
-	bool failed = ferror(stdout);
-
-	errno = 0;
-	if (fflush(stdout))
-		failed = true;
-	if (failed)
-		bitnpu_complain(command, "standard output: %s",
-				errno ? strerror(errno) : "write error");
-	return !failed;
+	if (bitnpu_output_flush())
+		return true;
+	bitnpu_complain(command, "standard output: %s", strerror(output_error));
+	return false;
 }
 
 /* Length of the well-formed UTF-8 sequence at @s, 0 when there is none; its character in @c. */

@@ -21,6 +21,8 @@ void *bitnpu_tool_realloc(void *old, size_t count, size_t size);
 
 /** bitnpu_output_open_standard() - fill closed standard descriptors, so that no file gets them */
 int bitnpu_output_open_standard(void);
+/** bitnpu_output_flush() - write what stdout holds back; Return: false if any of it was lost */
+bool bitnpu_output_flush(void);
 /**
  * bitnpu_output_finish() - flush stdout and see whether all of it was written
  * @command: for the complaint

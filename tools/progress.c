@@ -48,7 +48,9 @@ static unsigned int terminal_width(void)
 
 static void format_seconds(double seconds, char out[16])
 {
-	if (seconds < 60)
+	if (seconds < 10)
+		snprintf(out, 16, "%.1f s", seconds);
+	else if (seconds < 60)
 		snprintf(out, 16, "%.0f s", seconds);
 	else if (seconds < 3600)
 		snprintf(out, 16, "%.0f:%02u min", seconds / 60 - 0.5, (unsigned int)seconds % 60);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One progress line on stderr: a bar when the total is known, the time passed when it is not.  It
- * appears only when stderr is a terminal and the work has taken half a second, and is gone at the end.
+ * appears only when stderr is a terminal and the work has taken half a second, and is gone at the
+ * end.
  */
 #ifndef BITNPU_PROGRESS_H
 #define BITNPU_PROGRESS_H
