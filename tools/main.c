@@ -15,6 +15,7 @@ const struct bitnpu_command *const bitnpu_commands[] = {
 	&bitnpu_command_inspect,
 	&bitnpu_command_pack,
 	&bitnpu_command_verify,
+	&bitnpu_command_bench,
 	&bitnpu_command_help,
 	&bitnpu_command_version,
 	NULL,
