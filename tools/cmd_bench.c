@@ -60,7 +60,13 @@ static bool check_texts(const struct plan *plan)
 	return true;
 }
 
-/* Every device but golden, which defines results and not speed, unless it is the only one. */
+/* Whether to measure a device when none was named: golden defines results, not speed. */
+static bool is_candidate(const struct bitnpu_device_info *info, bool golden)
+{
+	return info->features && (golden || strcmp(info->engine, "golden"));
+}
+
+/* Every device that can be used but golden, unless golden is the only one. */
 static int find_devices(struct plan *plan, struct bitnpu_error *err)
 {
 	struct bitnpu_device_info *list;
@@ -71,10 +77,10 @@ static int find_devices(struct plan *plan, struct bitnpu_error *err)
 	if (failed)
 		return failed;
 	for (size_t i = 0; i < count; i++)
-		others += strcmp(list[i].engine, "golden") != 0;
+		others += is_candidate(&list[i], false);
 	plan->names = bitnpu_tool_realloc(NULL, count + 1, sizeof(*plan->names));
 	for (size_t i = 0; i < count; i++)
-		if (!others || strcmp(list[i].engine, "golden"))
+		if (is_candidate(&list[i], !others))
 			plan->names[plan->devices.count++] = strdup(list[i].name);
 	plan->devices.text = (const char **)plan->names;
 	bitnpu_device_list_free(list);

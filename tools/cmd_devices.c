@@ -35,7 +35,17 @@ static void set_text(json_t *json, const char *key, const char *text)
 	json_object_set_new(json, key, bitnpu_json_text(text, strlen(text)));
 }
 
-static json_t *device_json(const struct bitnpu_device_info *info, bool first)
+/* What "auto" opens: a device without features is there and cannot be used. */
+static size_t find_auto(const struct bitnpu_device_info *list, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && !list[i].features)
+		i++;
+	return i;
+}
+
+static json_t *device_json(const struct bitnpu_device_info *info, bool is_auto)
 {
 	json_t *json = json_object();
 
@@ -43,7 +53,8 @@ static json_t *device_json(const struct bitnpu_device_info *info, bool first)
 	set_text(json, "engine", info->engine);
 	set_text(json, "description", info->description);
 	set_text(json, "detail", info->detail);
-	json_object_set_new(json, "auto", json_boolean(first));
+	json_object_set_new(json, "auto", json_boolean(is_auto));
+	json_object_set_new(json, "usable", json_boolean(info->features != 0));
 	json_object_set_new(json, "features", features_json(info->features));
 	json_object_set_new(json, "memory_bytes", json_integer(info->memory_bytes));
 	json_object_set_new(json, "max_buffer_bytes", json_integer(info->max_buffer_bytes));
@@ -56,7 +67,7 @@ static void print_json(const struct bitnpu_device_info *list, size_t count)
 	json_t *json = json_object(), *devices = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(devices, device_json(&list[i], i == 0));
+		json_array_append_new(devices, device_json(&list[i], i == find_auto(list, count)));
 	json_object_set_new(json, "devices", devices);
 	bitnpu_json_print(json);
 }
@@ -87,7 +98,7 @@ static void print_table(const struct bitnpu_device_info *list, size_t count)
 	bitnpu_table_print(&table);
 	putchar('\n');
 	for (size_t i = 0; i < count; i++) {
-		printf("%s%s:", list[i].name, i ? "" : " (auto)");
+		printf("%s%s:", list[i].name, i == find_auto(list, count) ? " (auto)" : "");
 		for (size_t f = 0; f < sizeof(features) / sizeof(*features); f++)
 			if (list[i].features & features[f].bit)
 				printf(" %s", features[f].name);

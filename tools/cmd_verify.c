@@ -20,7 +20,7 @@ struct verify_settings {
 	bool json;
 };
 
-/* The devices to compare: the ones asked for, or all but golden. */
+/* The devices to compare: the ones asked for, or all that can be used but golden. */
 static int choose_devices(const struct verify_settings *settings, struct bitnpu_verify *verify)
 {
 	struct bitnpu_device_info *list;
@@ -37,7 +37,7 @@ static int choose_devices(const struct verify_settings *settings, struct bitnpu_
 		return -1;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].engine, "golden"))
+		if (list[i].features && strcmp(list[i].engine, "golden"))
 			bitnpu_verify_add_device(verify, list[i].name);
 	bitnpu_device_list_free(list);
 	if (verify->count)
