@@ -27,6 +27,16 @@ suite_asan	= -s unit-asan -t 600 \
 		  $(foreach t,$(unit_tests),"$(asan_env) $(t:$(BUILD)/%=$(asan_build)/%)")
 suite_tsan	= -s unit-tsan -t 600 \
 		  $(foreach t,$(threaded_tests),"$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
+suite_cli	= -s cli -t 300 $(foreach t,$(filter-out %/lib.sh,$(wildcard tests/cli/*.sh)),\
+			"BITNPU=$(BUILD)/bitnpu $(t)")
+# OpenCL once more, on Mesa's implementation and on a simulator that watches every access.
+rusticl_env	:= RUSTICL_ENABLE=llvmpipe OCL_ICD_VENDORS=/etc/OpenCL/vendors/rusticl.icd
+suite_opencl	= -s rusticl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
+		  -x $(foreach m,$(wildcard models/*.gguf),"$(BUILD)/bitnpu verify $(m)" \
+			"$(rusticl_env) $(BUILD)/bitnpu verify $(m) --device opencl") -T \
+		  -s oclgrind -t 900 -x "tests/oclgrind.sh $(BUILD)/check/oclgrind.log \
+			$(BUILD)/tests/test_opencl" -T
+suite_hostops	= -s compilers -t 300 -x tests/hostops-flags.sh -T
 suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"
 
@@ -47,16 +57,23 @@ demo: ## install what is missing, build, and let the shipped model write text
 check: ## install what is missing, build and run all tests
 	@tools/dependencies build demo check
 	$(submake) check-build
-	+@$(RUN_TESTS) $(suite_tree) $(suite_unit) $(suite_asan) $(suite_tsan)
+	+@$(RUN_TESTS) $(suite_opencl) $(suite_asan) $(suite_tsan) $(suite_unit) \
+		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_hostops) \
+		$(call suite_fuzz,$(FUZZ_CHECK_SECONDS))
 
 .PHONY: check-build
 check-build: all tests
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
 	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
+	$(submake) build-fuzz
 
 .PHONY: check-unit
 check-unit: tests ## run the unit tests
 	@$(RUN_TESTS) $(suite_unit)
+
+.PHONY: check-cli
+check-cli: all ## run the tests of the command
+	@$(RUN_TESTS) $(suite_cli)
 
 .PHONY: check-install check-kbuild
 check-install: all ## install into a staging directory and use what lies there

@@ -127,7 +127,7 @@ def check_make_targets(names):
     for name in names:
         if not name.endswith(".md"):
             continue
-        for words in re.findall(r"(?:`|^\s+|\$ )make((?: [A-Za-z_]+=\S+| -\w+| [a-z-]+)*)",
+        for words in re.findall(r"(?:`|^\s+|\$ )make((?: [A-Za-z_]+=[^\s`]+| -\w+| [a-z-]+)*)",
                                 read(name), flags=re.MULTILINE):
             for word in words.split():
                 if re.match(r"[a-z][a-z-]*$", word) and word not in targets:

@@ -95,6 +95,11 @@ readelf -d "$work/client" | grep NEEDED >"$work/log"
 grep -q 'libbitnpu\.so\.0' "$work/log" && ! grep -q 'OpenCL\|pcre2' "$work/log"
 report $? "a program needs libbitnpu.so.0 and not the libraries behind it"
 
+bash -c '. "$1/share/bash-completion/completions/bitnpu"
+	COMP_WORDS=("$1/bin/bitnpu" run --te) COMP_CWORD=2 && _bitnpu &&
+	[ "${COMPREPLY[*]}" = --temp ]' - "$root" >"$work/log" 2>&1
+report $? "bash completes an option"
+
 rm -f "$root"/lib/libbitnpu.so*
 client "${CC:-cc}" "-std=c11" "$(pkg-config --static --libs libbitnpu)"
 report $? "a C program uses the static library"
