@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
+#include "libbitnpu/half.h"
 #include "libbitnpu/hostops.h"
 #include "tests/support/plain_ops.h"
 #include "tests/support/random.h"
@@ -331,6 +332,21 @@ static void test_from_half(void **state)
 	}
 }
 
+static void test_half_expand4(void **state)
+{
+	for (uint32_t h = 0; h < 0x10000; h += 4) {
+		uint16_t halves[4];
+		float want[4], got[4];
+
+		for (uint32_t i = 0; i < 4; i++) {
+			halves[i] = (uint16_t)(h + i);
+			want[i] = bitnpu_from_half(halves[i]);
+		}
+		bitnpu_v4f_store(got, bitnpu_half_expand4(halves));
+		assert_same_floats(got, want, 4, "half_expand4");
+	}
+}
+
 /* Nearest of the two halves around x by exact comparison, ties to even. */
 static uint16_t plain_to_half(float x)
 {
@@ -510,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_quantize),   cmocka_unit_test(test_attention),
 		cmocka_unit_test(test_exp),	   cmocka_unit_test(test_rope_table),
 		cmocka_unit_test(test_rope),	   cmocka_unit_test(test_from_half),
+		cmocka_unit_test(test_half_expand4),
 		cmocka_unit_test(test_to_half),	   cmocka_unit_test(test_hash_rows),
 		cmocka_unit_test(test_hash_functions), cmocka_unit_test(test_hash_attention),
 	};
