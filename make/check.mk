@@ -31,12 +31,13 @@ suite_cli	= -s cli -t 300 $(foreach t,$(filter-out %/lib.sh,$(wildcard tests/cli
 			"BITNPU=$(BUILD)/bitnpu $(t)")
 # OpenCL once more, on Mesa's implementation and on a simulator that watches every access.
 rusticl_env	:= RUSTICL_ENABLE=llvmpipe OCL_ICD_VENDORS=/etc/OpenCL/vendors/rusticl.icd
-suite_opencl	= -s rusticl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
+suite_opencl	= -s opencl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
 		  -x $(foreach m,$(wildcard models/*.gguf),"$(BUILD)/bitnpu verify $(m)" \
 			"$(rusticl_env) $(BUILD)/bitnpu verify $(m) --device opencl") -T \
 		  -s oclgrind -t 900 -x "tests/oclgrind.sh $(BUILD)/check/oclgrind.log \
 			$(BUILD)/tests/test_opencl" -T
-suite_hostops	= -s compilers -t 300 -x tests/hostops-flags.sh -T
+suite_compilers	= -s compilers -t 600 -x tests/hostops-flags.sh \
+		  "MAKEFLAGS= $(MAKE) -s BUILD=$(BUILD)/clang CC=$(CLANG) all tests programs" -T
 suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"
 
@@ -57,8 +58,13 @@ demo: ## install what is missing, build, and let the shipped model write text
 check: ## install what is missing, build and run all tests
 	@tools/dependencies build demo check
 	$(submake) check-build
-	+@$(RUN_TESTS) $(suite_opencl) $(suite_asan) $(suite_tsan) $(suite_unit) \
-		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_hostops) \
+	+@$(MAKE) --no-print-directory check-run
+
+# Apart from check, so that make looks for drivers and headers after they were installed.
+.PHONY: check-run
+check-run:
+	@$(RUN_TESTS) $(suite_opencl) $(suite_asan) $(suite_tsan) $(suite_unit) \
+		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_compilers) \
 		$(call suite_fuzz,$(FUZZ_CHECK_SECONDS))
 
 .PHONY: check-build
