@@ -45,7 +45,7 @@ struct job {
 	struct bitnpu_gguf_writer w;
 	uint64_t checksums;		/* offset of the array in the header */
 	uint64_t written;		/* tensors whose checksum is known */
-	uint64_t done, total;		/* bytes of the source */
+	uint64_t done, total;		/* bytes of the source, read twice */
 };
 
 static int refuse(struct job *j, const struct bitnpu_gguf_tensor *t, int code, const char *what)
@@ -144,13 +144,16 @@ static int plan_all(struct job *j)
 	x->columns = calloc(n + 1, MAX_PARTS * sizeof(*x->columns));
 	if (!j->items || !x->formats || !x->group_shifts || !x->rows || !x->columns)
 		return bitnpu_fail(j->err, -ENOMEM, "%s: out of memory", j->source->path);
-	for (i = 0; i < n; i++) {
-		j->total += j->source->tensors[i].bytes;
+	/* planning reads every float to see whether it is ternary: half of the work */
+	for (i = 0; i < n; i++)
+		j->total += 2 * j->source->tensors[i].bytes;
+	ret = progress(j, 0);
+	for (i = 0; !ret && i < n; i++) {
 		ret = plan_tensor(j, i);
-		if (ret)
-			return ret;
+		if (!ret)
+			ret = progress(j, j->source->tensors[i].bytes);
 	}
-	return progress(j, 0);
+	return ret;
 }
 
 static void index_tensor(struct index *x, uint8_t format, const struct bitnpu_pack_plan *plan)
