@@ -123,23 +123,33 @@ static void plan(struct bitnpu_roof *roof)
 	roof->passes = passes < MOST_PASSES ? 1 + (unsigned int)passes : MOST_PASSES;
 }
 
+static uint64_t memory_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
 /* Twice the largest cache: a stream through it evicts every line before it comes back to it. */
 static uint64_t default_bytes(void)
 {
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 	uint64_t bytes = 2 * bitnpu_cache_bytes();
 
 	if (bytes < SMALLEST_BUFFER)
 		bytes = SMALLEST_BUFFER;
-	return bytes < memory / 4 ? bytes : memory / 4;
+	return bytes < memory_bytes() / 4 ? bytes : memory_bytes() / 4;
 }
 
 int bitnpu_roof_create(uint64_t bytes, struct bitnpu_roof **roof, struct bitnpu_error *err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct bitnpu_roof *new = calloc(1, sizeof(*new));
+	struct bitnpu_roof *new;
 	int failed;
 
+	/* a kernel that overcommits would give it, and then kill somebody */
+	if (bytes > memory_bytes() / 2)
+		return bitnpu_fail(err, -ENOMEM,
+				   "--roof-buffer: %llu bytes is over half of the memory, %llu",
+				   (unsigned long long)bytes, (unsigned long long)memory_bytes());
+	new = calloc(1, sizeof(*new));
 	if (!new)
 		return bitnpu_fail(err, -ENOMEM, "out of memory");
 	new->bytes = bytes ? bytes : default_bytes();

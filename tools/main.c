@@ -58,8 +58,9 @@ int main(int argc, char **argv)
 
 	if (bitnpu_output_open_standard())
 		return BITNPU_EXIT_FAILURE;
-	/* a reader that went away is a write error like any other */
+	/* a reader that went away and a file over its limit are write errors like any other */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	bitnpu_interrupt_catch();
 	if (argc < 2) {
 		bitnpu_complain(NULL, "no command given (see bitnpu help)");
