@@ -31,8 +31,8 @@ static inline bitnpu_v4f exp4(bitnpu_v4f x)
 	p = p * r + 0.5f;
 	p = p * r + 1.0f;
 	p = p * r + 1.0f;
-	/* A NaN has no integer: it takes exponent 0 and survives in p. */
-	k = __builtin_convertvector((bitnpu_v4f)((bitnpu_v4i)n & (n == n)), bitnpu_v4i);
+	/* Only a NaN is not below: it has no integer, takes exponent 0 and survives in p. */
+	k = __builtin_convertvector((bitnpu_v4f)((bitnpu_v4i)n & (n < 1000.0f)), bitnpu_v4i);
 	half = k >> 1;
 	p *= (bitnpu_v4f)((half + 127) << 23);
 	return p * (bitnpu_v4f)((k - half + 127) << 23);

@@ -44,7 +44,7 @@ static inline bitnpu_v4f bitnpu_half_expand4(const uint16_t *half)
 
 	memcpy(&h, half, sizeof(h));
 	wide = __builtin_convertvector(h, bitnpu_v4i);
-	sign = (wide & 0x8000) << 16;
+	sign = (bitnpu_v4i)(((bitnpu_v4u)wide & 0x8000) << 16);
 	u = wide & 0x7fff;
 	normal = (u << 13) + ((112 << 23) + ((u >= 0x7c00) & (112 << 23)));
 	subnormal = (bitnpu_v4i)(__builtin_convertvector(u, bitnpu_v4f) * 0x1p-24f);

@@ -23,6 +23,7 @@
 
 typedef float bitnpu_v4f __attribute__((vector_size(16)));
 typedef int32_t bitnpu_v4i __attribute__((vector_size(16)));
+typedef uint32_t bitnpu_v4u __attribute__((vector_size(16)));
 typedef uint16_t bitnpu_v4h __attribute__((vector_size(8)));
 
 static inline bitnpu_v4f bitnpu_v4f_load(const float *x)

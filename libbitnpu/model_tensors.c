@@ -231,8 +231,7 @@ static bool is_used(const struct bitnpu_model *model, const struct bitnpu_gguf_s
 	static const char *const outside[] = { "token_embd", "output", "output_norm" };
 	static const char *const kinds[] = { "weight", "scale", "group_scale" };
 	char text[NAME_BYTES], *stem = text, *dot;
-	unsigned int layer;
-	int used = 0;
+	bool in_block;
 
 	if (name->length >= sizeof(text))
 		return false;
@@ -240,16 +239,16 @@ static bool is_used(const struct bitnpu_model *model, const struct bitnpu_gguf_s
 	text[name->length] = '\0';
 	if (strlen(text) != name->length)
 		return false;
-	if (sscanf(text, "blk.%u.%n", &layer, &used) == 1 && used > 0) {
-		if (layer >= model->info.n_layer)
+	in_block = !strncmp(text, "blk.", 4);
+	if (in_block) {
+		if (strtoul(text + 4, &stem, 10) >= model->info.n_layer || *stem++ != '.')
 			return false;
-		stem += used;
 	}
 	dot = strchr(stem, '.');
 	if (!dot || !is_one_of(dot + 1, kinds, sizeof(kinds) / sizeof(*kinds)))
 		return false;
 	*dot = '\0';
-	if (!used)
+	if (!in_block)
 		return is_one_of(stem, outside, sizeof(outside) / sizeof(*outside));
 	return is_one_of(stem, norm_names, BITNPU_NORMS) || !strcmp(stem, "attn_output") ||
 	       (strcmp(stem, "attn_out") && is_one_of(stem, matrix_names, BITNPU_MATRICES));

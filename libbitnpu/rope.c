@@ -20,8 +20,10 @@ static double log_pinned(double x)
 	int e = 0;
 	double s, s2, sum = 0.0;
 
-	for (; x > 0x1.6a09e667f3bcdp0; x *= 0.5)
+	while (x > 0x1.6a09e667f3bcdp0) {
+		x *= 0.5;
 		e++;
+	}
 	s = (x - 1.0) / (x + 1.0);
 	s2 = s * s;
 	/* |s| < 0.172: the first term left out is below 1e-18 of the sum. */
@@ -40,7 +42,7 @@ static double exp_pinned(double x)
 
 	for (int i = 14; i >= 1; i--)
 		sum = sum * r / i + 1.0;
-	for (; n < 0.0; n += 1.0)
+	for (int i = (int)n; i < 0; i++)
 		sum *= 0.5;
 	return sum;
 }

@@ -99,12 +99,12 @@ static void scale(const struct bitnpu_session *s, const struct bitnpu_site *site
 	}
 }
 
-/* Run a block's @stage on what was fed; @out by matrix of the stage, in order. */
+/* Run a block's @stage on what was fed; @out by matrix, those of the stage set. */
 static int run_stage(const struct step *st, uint32_t layer, enum bitnpu_stage stage,
-		     float *const *out)
+		     float *const out[BITNPU_MATRICES])
 {
 	struct bitnpu_session *s = st->s;
-	void *y;
+	void *y = NULL;
 	int ret = run(s, st->plan->lists[layer * BITNPU_STAGES + stage], st->err);
 
 	if (!ret)
@@ -118,7 +118,7 @@ static int run_stage(const struct step *st, uint32_t layer, enum bitnpu_stage st
 		if (bitnpu_stage_of(matrix) != stage)
 			continue;
 		trace_sums(s, (int)layer, bitnpu_matrix_name(matrix), site, sums, st->m);
-		scale(s, site, sums, st->m, *out++);
+		scale(s, site, sums, st->m, out[matrix]);
 	}
 	return bitnpu_bo_unmap(s->y, st->err);
 }
@@ -194,7 +194,10 @@ static int attention_branch(const struct step *st, uint32_t layer)
 	int ret = feed(s, f->residual, st->m, info->n_embd, norms[BITNPU_ATTN_NORM], st->err);
 
 	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_QKV, (float *[]){ f->q, f->k, f->v });
+		ret = run_stage(st, layer, BITNPU_STAGE_QKV,
+				(float *[BITNPU_MATRICES]){ [BITNPU_ATTN_Q] = f->q,
+							    [BITNPU_ATTN_K] = f->k,
+							    [BITNPU_ATTN_V] = f->v });
 	if (ret)
 		return ret;
 	remember(st, layer);
@@ -202,7 +205,8 @@ static int attention_branch(const struct step *st, uint32_t layer)
 	ret = feed(s, f->q, st->m, info->n_head * info->head_dim, norms[BITNPU_ATTN_SUB_NORM],
 		   st->err);
 	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_ATTN_OUT, &f->branch);
+		ret = run_stage(st, layer, BITNPU_STAGE_ATTN_OUT,
+				(float *[BITNPU_MATRICES]){ [BITNPU_ATTN_OUT] = f->branch });
 	if (!ret)
 		add_branch(st);
 	return ret;
@@ -217,13 +221,16 @@ static int ffn_branch(const struct step *st, uint32_t layer)
 	int ret = feed(s, f->residual, st->m, info->n_embd, norms[BITNPU_FFN_NORM], st->err);
 
 	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_GATE_UP, (float *[]){ f->gate, f->up });
+		ret = run_stage(st, layer, BITNPU_STAGE_GATE_UP,
+				(float *[BITNPU_MATRICES]){ [BITNPU_FFN_GATE] = f->gate,
+							    [BITNPU_FFN_UP] = f->up });
 	if (ret)
 		return ret;
 	bitnpu_relu2_gate(f->gate, f->up, (size_t)st->m * info->n_ff, f->gate);
 	ret = feed(s, f->gate, st->m, info->n_ff, norms[BITNPU_FFN_SUB_NORM], st->err);
 	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_DOWN, &f->branch);
+		ret = run_stage(st, layer, BITNPU_STAGE_DOWN,
+				(float *[BITNPU_MATRICES]){ [BITNPU_FFN_DOWN] = f->branch });
 	if (!ret)
 		add_branch(st);
 	return ret;
@@ -235,7 +242,7 @@ static int head(const struct step *st)
 	struct bitnpu_session *s = st->s;
 	uint32_t n_embd = s->model->info.n_embd;
 	const float *last = s->scratch.residual + (size_t)(st->m - 1) * n_embd;
-	void *y;
+	void *y = NULL;
 	int ret = feed(s, last, 1, n_embd, s->model->output_norm, st->err);
 
 	if (ret)

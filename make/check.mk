@@ -36,7 +36,7 @@ suite_opencl	= -s opencl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
 			"$(rusticl_env) $(BUILD)/bitnpu verify $(m) --device opencl") -T \
 		  -s oclgrind -t 900 -x "tests/oclgrind.sh $(BUILD)/check/oclgrind.log \
 			$(BUILD)/tests/test_opencl" -T
-suite_compilers	= -s compilers -t 600 -x tests/hostops-flags.sh \
+suite_compilers	= -s compilers -t 600 tests/hostops-flags.sh -x \
 		  "MAKEFLAGS= $(MAKE) -s BUILD=$(BUILD)/clang CC=$(CLANG) all tests programs" -T
 suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"

@@ -455,6 +455,8 @@ static const struct bad_case bad_cases[] = {
 	{ EXTRA, "blk.0.attn_q.bias", .code = -ENOTSUP, .says = "tensor blk.0.attn_q.bias: is not" },
 	{ EXTRA, "blk.0.attn_out.weight", .code = -ENOTSUP, .says = "blk.0.attn_out.weight" },
 	{ EXTRA, "blk.2.attn_q.weight", .code = -ENOTSUP, .says = "blk.2.attn_q.weight" },
+	{ EXTRA, "blk.0.", .code = -ENOTSUP, .says = "tensor blk.0.: is not part" },
+	{ EXTRA, "blk.0attn_q.weight", .code = -ENOTSUP, .says = "tensor blk.0attn_q.weight" },
 	{ EXTRA, "rope_freqs.weight", .code = -ENOTSUP, .says = "tensor rope_freqs.weight" },
 	{ EXTRA, "blk.0.weight", .code = -ENOTSUP, .says = "tensor blk.0.weight" },
 	{ EXTRA, "attn_q.weight", .code = -ENOTSUP, .says = "tensor attn_q.weight" },

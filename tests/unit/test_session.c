@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "libbitnpu/datapath.h"
+#include "libbitnpu/half.h"
 #include "libbitnpu/hostops.h"
 #include "libbitnpu/model.h"
 #include "libbitnpu/session.h"
@@ -309,7 +310,7 @@ static void assert_same_logits(const struct bitnpu_model *model, const float *go
 			       const float *want, const char *what)
 {
 	for (uint32_t i = 0; i < model->info.n_vocab; i++)
-		if (memcmp(&got[i], &want[i], sizeof(float)))
+		if (bitnpu_bits_of_float(got[i]) != bitnpu_bits_of_float(want[i]))
 			fail_msg("%s: logit %u is %a, expected %a", what, i, (double)got[i],
 				 (double)want[i]);
 }
