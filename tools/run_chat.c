@@ -200,10 +200,10 @@ enum bitnpu_stop_reason bitnpu_chat_loop(struct bitnpu_generator *gen,
 	enum bitnpu_stop_reason reason = BITNPU_STOP_NONE;
 
 	if (chat_begin(&chat))
-		return BITNPU_STOP_FAILED;
-	if (isatty(STDIN_FILENO))
+		reason = BITNPU_STOP_FAILED;
+	else if (isatty(STDIN_FILENO))
 		bitnpu_note("(a line is a turn; end with Ctrl-D, Ctrl-C stops an answer)");
-	if (prompt)
+	if (reason == BITNPU_STOP_NONE && prompt)
 		reason = turn(&chat, prompt);
 	if (reason == BITNPU_STOP_NONE)
 		reason = read_turns(&chat);

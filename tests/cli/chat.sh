@@ -49,6 +49,31 @@ if ! "$BITNPU" inspect "$MODEL" | grep -q '^tokenizer.chat_template '; then
 	[ "$rc" -eq 1 ] && one_line '--system: the model has no chat format'
 	report $? '--system without a chat format'
 fi
+
+# With a chat format a turn is the prompt that the format makes of it.
+plain=$MODEL
+damage chatml "$tmp/chatml.gguf"
+user='<|im_start|>user
+hello<|im_end|>
+<|im_start|>assistant
+'
+system='<|im_start|>system
+Be brief.<|im_end|>
+'
+"$BITNPU" run "$plain" -p "$user" -n 12 --temp 0 --ignore-eos --no-prompt-echo >"$tmp/user"
+"$BITNPU" run "$plain" -p "$system$user" -n 12 --temp 0 --ignore-eos --no-prompt-echo >"$tmp/system"
+MODEL=$tmp/chatml.gguf
+chat 'hello\n' -n 12 --temp 0 --ignore-eos
+[ "$rc" -eq 0 ] && cmp "$tmp/out" "$tmp/user" >>"$tmp/err"
+report $? 'a chat format: a turn'
+chat 'hello\nhello\n' -n 12 --temp 0 --ignore-eos --system 'Be brief.'
+[ "$rc" -eq 0 ] && head -c "$(wc -c <"$tmp/system")" "$tmp/out" | cmp - "$tmp/system" >>"$tmp/err"
+report $? 'a chat format: --system before the first turn'
+tail -c +"$(($(wc -c <"$tmp/system") + 1))" "$tmp/out" >"$tmp/second"
+[ -s "$tmp/second" ] && ! cmp -s "$tmp/second" "$tmp/system"
+report $? 'a chat format: the second turn knows the first'
+MODEL=$plain
+
 printf 'a\n' | "$BITNPU" run "$MODEL" --chat -n 4 >/dev/full 2>"$tmp/err"
 rc=$?
 [ "$rc" -eq 1 ] && one_line 'standard output: '

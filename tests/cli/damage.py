@@ -16,6 +16,7 @@ HOW is one of
   offset          put the first tensor past the end of the file
   rename          rename a tensor that every model needs
   control         put control characters into general.name
+  chatml          not bad: a chat template in ChatML's style
   type            give the first matrix a type that nobody knows
 """
 
@@ -40,6 +41,15 @@ def string_value(data, key):
     kind, length = struct.unpack_from("<IQ", data, at)
     assert kind == 8
     return at + 12, length
+
+
+def with_string(data, key, text):
+    """Another string entry, spaces at its end so that what follows stays aligned."""
+    entry = struct.pack("<Q", len(key)) + key + struct.pack("<I", 8)
+    text += b" " * (-(len(entry) + 8 + len(text)) % 32)
+    entries, = struct.unpack_from("<Q", data, 16)
+    return (data[:16] + struct.pack("<Q", entries + 1) + entry +
+            struct.pack("<Q", len(text)) + text + data[24:])
 
 
 def damage(how, data):
@@ -67,6 +77,8 @@ def damage(how, data):
         return replaced(data, tensor_info(data) + 24, struct.pack("<Q", 1 << 40))
     if how == "rename":
         return data.replace(b"output_norm.weight", b"output_form.weight")
+    if how == "chatml":
+        return with_string(data, b"tokenizer.chat_template", b"{# <|im_start|> <|im_end|> #}")
     if how == "control":
         at, length = string_value(data, b"general.name")
         return replaced(data, at, b"\x1b[31m\x07\x7f\xc2\x9b"[:length])

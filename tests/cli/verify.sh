@@ -52,10 +52,11 @@ fails 3 'a packed model with a flipped bit' 'checksum' verify "$tmp/flipped.gguf
 
 failure 'an unknown device' 'nosuch' verify "$MODEL" --device nosuch
 failure 'no such model' 'none.gguf: No such file' verify "$tmp/none.gguf"
-failure 'more tokens than the context' '--decode: 60000 tokens' verify "$MODEL" --decode 60000
+failure 'more tokens than the context' '--decode: 60000 tokens' verify "$MODEL" --device golden \
+	--decode 60000
 for how in truncate=1000 architecture rename; do
 	damage $how "$tmp/bad.gguf"
-	failure "a bad model: $how" "$tmp/bad.gguf: " verify "$tmp/bad.gguf"
+	failure "a bad model: $how" "$tmp/bad.gguf: " verify "$tmp/bad.gguf" --device golden
 done
 "$BITNPU" verify "$MODEL" --device golden --prefill 2 --decode 0 >/dev/full 2>"$tmp/err"
 rc=$?
