@@ -113,6 +113,7 @@ $(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(support_lib) $(st
 include make/programs.mk
 include make/install.mk
 include make/modules.mk
+include make/conformance.mk
 include make/check.mk
 include make/fuzz.mk
 include make/lint.mk

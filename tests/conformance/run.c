@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/* Running images on a device. */
+#include <endian.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define FIELD(name)	offsetof(struct bitnpu_cmd_matmul, name)
+
+static const size_t addr_fields[] = {
+	FIELD(x_addr),
+	FIELD(w_addr),
+	FIELD(s_addr),
+	FIELD(y_addr),
+};
+
+const char *complain(const struct runner *runner, const struct image *image, const char *fmt, ...)
+{
+	static char message[1024];
+	va_list args;
+	int length = snprintf(message, sizeof(message), "%s: %s: ", runner->name, image->name);
+
+	va_start(args, fmt);
+	vsnprintf(message + length, sizeof(message) - length, fmt, args);
+	va_end(args);
+	return message;
+}
+
+void runner_open(struct runner *runner, const char *name)
+{
+	struct bitnpu_error err;
+
+	memset(runner, 0, sizeof(*runner));
+	runner->name = name;
+	if (bitnpu_device_open(name, &runner->dev, &err) ||
+	    bitnpu_context_create(runner->dev, &runner->ctx, &err))
+		bail_out("%s", err.message);
+	for (int i = 0; i < RUNNER_QUEUES; i++)
+		if (bitnpu_queue_create(runner->ctx, &runner->queues[i], &err))
+			bail_out("%s", err.message);
+}
+
+void runner_close(struct runner *runner)
+{
+	for (int i = 0; i < RUNNER_QUEUES; i++)
+		bitnpu_queue_destroy(runner->queues[i]);
+	bitnpu_context_destroy(runner->ctx);
+	bitnpu_device_close(runner->dev);
+}
+
+/* Every third region is imported host memory, where nothing writes it. */
+static int load_region(struct loaded *loaded, size_t i, struct bitnpu_error *err)
+{
+	const struct image_region *region = &loaded->image->regions[i];
+	struct bitnpu_context *ctx = loaded->runner->ctx;
+	const size_t page = sysconf(_SC_PAGESIZE);
+	void *ptr;
+	int ret;
+
+	if (i % 3 == 1 && region->flags & BITNPU_BO_READ_ONLY) {
+		if (posix_memalign(&loaded->memory[i], page, (region->bytes / page + 1) * page))
+			bail_out("out of memory");
+		memcpy(loaded->memory[i], region->before, region->bytes);
+		return bitnpu_bo_import(ctx, loaded->memory[i], region->bytes, region->flags,
+					&loaded->bos[i], err);
+	}
+	ret = bitnpu_bo_create(ctx, region->bytes, region->flags, &loaded->bos[i], err);
+	if (ret)
+		return ret;
+	ret = bitnpu_bo_map(loaded->bos[i], BITNPU_MAP_WRITE, &ptr, err);
+	if (ret)
+		return ret;
+	memcpy(ptr, region->before, region->bytes);
+	return bitnpu_bo_unmap(loaded->bos[i], err);
+}
+
+/* @addr of the image on the device; what lies in no region stays. */
+static uint64_t moved(const struct loaded *loaded, uint64_t addr)
+{
+	const struct image_region *region = image_region_at(loaded->image, addr);
+
+	if (!region)
+		return addr;
+	return bitnpu_bo_address(loaded->bos[region - loaded->image->regions]) +
+	       (addr - region->addr);
+}
+
+static void move_commands(struct loaded *loaded)
+{
+	const struct image *image = loaded->image;
+
+	loaded->cmds = need(malloc(image->bytes + 1));
+	memcpy(loaded->cmds, image->cmds, image->bytes);
+	for (size_t i = 0; i + BITNPU_CMD_SIZE <= image->bytes; i += BITNPU_CMD_SIZE) {
+		if (loaded->cmds[i] != BITNPU_OP_MATMUL)
+			continue;
+		for (size_t f = 0; f < 4; f++) {
+			uint8_t *field = loaded->cmds + i + addr_fields[f];
+			uint64_t addr;
+
+			memcpy(&addr, field, sizeof(addr));
+			addr = htole64(moved(loaded, le64toh(addr)));
+			memcpy(field, &addr, sizeof(addr));
+		}
+	}
+}
+
+static const char *check_fault(struct loaded *loaded, const struct bitnpu_error *err)
+{
+	struct bitnpu_fault expected = loaded->image->fault;
+
+	for (size_t f = 0; f < 4; f++)
+		if (expected.field == addr_fields[f])
+			expected.addr = moved(loaded, expected.addr);
+	if (memcmp(&expected, &err->fault, sizeof(expected)) == 0)
+		return NULL;
+	return complain(loaded->runner, loaded->image,
+			"%s instead of status %u (%s), command %u, field %u, addr 0x%llx",
+			err->code ? err->message : "accepted", expected.status,
+			bitnpu_status_name(expected.status), expected.index, expected.field,
+			(unsigned long long)expected.addr);
+}
+
+const char *image_load(struct runner *runner, const struct image *image, struct loaded *loaded)
+{
+	struct bitnpu_error err = { 0 };
+
+	*loaded = (struct loaded){
+		.runner = runner,
+		.image = image,
+		.bos = need(calloc(image->region_count + 1, sizeof(*loaded->bos))),
+		.memory = need(calloc(image->region_count + 1, sizeof(*loaded->memory))),
+	};
+	for (size_t i = 0; i < image->region_count; i++)
+		if (load_region(loaded, i, &err))
+			return complain(runner, image, "%s", err.message);
+	move_commands(loaded);
+	bitnpu_cmdlist_create(runner->ctx, loaded->cmds, image->bytes, &loaded->list, &err);
+	return check_fault(loaded, &err);
+}
+
+void image_unload(struct loaded *loaded)
+{
+	bitnpu_cmdlist_destroy(loaded->list);
+	for (size_t i = 0; i < loaded->image->region_count; i++) {
+		bitnpu_bo_destroy(loaded->bos[i]);
+		free(loaded->memory[i]);
+	}
+	free(loaded->bos);
+	free(loaded->memory);
+	free(loaded->cmds);
+}
+
+static const char *compare_region(struct loaded *loaded, size_t i)
+{
+	const struct image_region *region = &loaded->image->regions[i];
+	struct bitnpu_error err;
+	const uint8_t *found;
+	void *ptr;
+	size_t at;
+
+	if (bitnpu_bo_map(loaded->bos[i], BITNPU_MAP_READ, &ptr, &err))
+		return complain(loaded->runner, loaded->image, "%s", err.message);
+	found = ptr;
+	for (at = 0; at < region->bytes && found[at] == region->after[at]; at++)
+		;
+	if (at < region->bytes)
+		return complain(loaded->runner, loaded->image,
+				"byte 0x%llx of memory is 0x%02x instead of 0x%02x%s",
+				(unsigned long long)(region->addr + at), found[at],
+				region->after[at],
+				region->after[at] == region->before[at] ? ", as it was before" :
+									  "");
+	if (bitnpu_bo_unmap(loaded->bos[i], &err))
+		return complain(loaded->runner, loaded->image, "%s", err.message);
+	return NULL;
+}
+
+const char *image_compare(struct loaded *loaded)
+{
+	for (size_t i = 0; i < loaded->image->region_count; i++) {
+		const char *wrong = compare_region(loaded, i);
+
+		if (wrong)
+			return wrong;
+	}
+	return NULL;
+}
+
+static const char *run_once(struct loaded *loaded)
+{
+	struct runner *runner = loaded->runner;
+	struct bitnpu_fence *done;
+	struct bitnpu_error err;
+	int ret;
+
+	if (!loaded->list)
+		return NULL;
+	if (bitnpu_queue_submit(runner->queues[0], loaded->list, NULL, 0, &done, &err))
+		return complain(runner, loaded->image, "%s", err.message);
+	ret = bitnpu_fence_wait(done, BITNPU_WAIT_FOREVER, &err);
+	bitnpu_fence_destroy(done);
+	return ret ? complain(runner, loaded->image, "%s", err.message) : NULL;
+}
+
+const char *image_run(struct runner *runner, const struct image *image)
+{
+	struct loaded loaded;
+	const char *wrong = image_load(runner, image, &loaded);
+
+	if (!wrong)
+		wrong = run_once(&loaded);
+	if (!wrong)
+		wrong = image_compare(&loaded);
+	image_unload(&loaded);
+	return wrong;
+}
