@@ -3,7 +3,11 @@
  * What every kernel shares: the formats of uapi/drm/bitnpu_isa.h and the parameters.
  *
  * Build options: WEIGHT_FORMAT and OUTPUT_FORMAT (numbers of the command set), M_BLOCK (rows of x
- * a group computes), GROUP (work-items of a group), GROUP_TILES (tiles of 16 rows a group computes).
+ * that a group computes), GROUP (its work-items), MAX_TILES (most tiles of 16 rows of w that it
+ * computes) and a variant's own.
+ *
+ * A group computes rows M_BLOCK * get_group_id(0) of x times tiles group_tiles * get_group_id(1) of
+ * w: neighbouring groups share weights.  group_shift is 31 where there are no scales.
  *
  * Weights are stored as codes: w = code - 1 (ternary), 2 * code - 1 (binary) or code itself.
  * Kernels sum code * x and take the row sum of x off at the end.
@@ -33,7 +37,7 @@ typedef ulong y_type;
 	__global const uchar *w, ulong w_offset,		\
 	__global const uchar *s, ulong s_offset,		\
 	__global uchar *y, ulong y_offset, ulong y_stride,	\
-	uint m, uint n, uint k, uint group_shift
+	uint m, uint n, uint k, uint group_shift, uint group_tiles
 
 /* An IEEE half in units of 2^-24; exponent 31 is an ordinary exponent. */
 ulong half_to_fixed(uint half_bits)

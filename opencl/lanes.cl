@@ -54,25 +54,11 @@ int line_sum(uint word, __global const uint *x, uint left)
 #endif
 }
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
-void matmul(PARAMETERS)
+/* Sums of w * x over the lines that this work-item takes, times their scales. */
+void add_lines(__global const uint *line, __global const ushort *scale, uint slice, uint lines,
+	       uint k, uint group_shift, __global const uchar *x, ulong x_stride, uint m_count,
+	       y_type *sum)
 {
-	__local y_type part[M_BLOCK][GROUP];
-	const uint item = get_local_id(0), row = item % TILE_ROWS, slice = item / TILE_ROWS;
-	const uint tile = get_group_id(0), column = tile * TILE_ROWS + row;
-	const uint m_first = get_group_id(1) * M_BLOCK, m_count = min(m - m_first, (uint)M_BLOCK);
-	const uint lines = (k + LINE_K - 1) / LINE_K;
-	__global const uint *line = (__global const uint *)(w + w_offset) +
-				    (ulong)tile * lines * TILE_ROWS + row;
-#if OUTPUT_FORMAT == 1
-	const uint groups = ((k - 1) >> group_shift) + 1;
-	__global const ushort *scale = (__global const ushort *)(s + s_offset) +
-				       (ulong)tile * groups * TILE_ROWS + row;
-#endif
-	y_type sum[M_BLOCK];
-
-	for (uint i = 0; i < M_BLOCK; i++)
-		sum[i] = 0;
 	for (uint l = slice; l < lines; l += SLICES) {
 		const uint word = line[(ulong)l * TILE_ROWS], first = l * LINE_K;
 #if OUTPUT_FORMAT == 1
@@ -81,9 +67,9 @@ void matmul(PARAMETERS)
 
 		for (uint i = 0; i < M_BLOCK; i++) {
 			/* Past the last row the first is computed again, and not stored. */
-			const uint m_row = m_first + (i < m_count ? i : 0);
-			int dot = line_sum(word, (__global const uint *)(x + x_offset +
-					   m_row * x_stride + first), k - first);
+			const uint row = i < m_count ? i : 0;
+			const int dot = line_sum(word, (__global const uint *)(x + row * x_stride + first),
+						 k - first);
 
 #if OUTPUT_FORMAT == 1
 			sum[i] += factor * (ulong)(long)dot;
@@ -92,6 +78,25 @@ void matmul(PARAMETERS)
 #endif
 		}
 	}
+}
+
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
+void matmul(PARAMETERS)
+{
+	__local y_type part[M_BLOCK][GROUP];
+	const uint item = get_local_id(0), row = item % TILE_ROWS, slice = item / TILE_ROWS;
+	const uint m_first = get_group_id(0) * M_BLOCK, m_count = min(m - m_first, (uint)M_BLOCK);
+	const uint tile = get_group_id(1), column = tile * TILE_ROWS + row;
+	const uint lines = (k - 1) / LINE_K + 1;
+	const ulong groups = ((k - 1) >> group_shift) + 1;
+	y_type sum[M_BLOCK];
+
+	for (uint i = 0; i < M_BLOCK; i++)
+		sum[i] = 0;
+	add_lines((__global const uint *)(w + w_offset) + (ulong)tile * lines * TILE_ROWS + row,
+		  (__global const ushort *)(s + s_offset) + tile * groups * TILE_ROWS + row,
+		  slice, lines, k, group_shift, x + x_offset + m_first * x_stride, x_stride, m_count,
+		  sum);
 	for (uint i = 0; i < M_BLOCK; i++)
 		part[i][item] = sum[i];
 	barrier(CLK_LOCAL_MEM_FENCE);

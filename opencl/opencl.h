@@ -124,17 +124,19 @@ void bitnpu_cl_cache_store(const char *dir, const struct bitnpu_cl_key *key, con
  * struct bitnpu_cl_variant - one way to compute a MATMUL
  * @name: what BITNPU_OPENCL_VARIANT takes
  * @source: of the kernel, after the common part; ends at @source_end
+ * @options: build options of its own
  * @group: work-items of a group
- * @group_tiles: tiles of 16 rows that a group computes
+ * @max_tiles: most tiles of 16 rows of w that a group computes
  * @m_block: most rows of x that a group computes, a power of two
  * @local_bytes: most local memory that a group needs
- * @suits: whether it is the right one for a device that can run it
+ * @suits: whether it is for a device that can run it; else it is used only when asked for by name
  */
 struct bitnpu_cl_variant {
 	const char *name;
 	const char *source, *source_end;
+	const char *options;
 	uint32_t group;
-	uint32_t group_tiles;
+	uint32_t max_tiles;
 	uint32_t m_block;
 	uint32_t local_bytes;
 	bool (*suits)(const struct bitnpu_cl_caps *caps);
@@ -215,6 +217,7 @@ void bitnpu_cl_programs_release(struct bitnpu_cl_device *dev);
 /* The kernels' sources, embedded (program.c). */
 extern const char bitnpu_cl_common[], bitnpu_cl_common_end[];
 extern const char bitnpu_cl_lanes[], bitnpu_cl_lanes_end[];
+extern const char bitnpu_cl_tiles[], bitnpu_cl_tiles_end[];
 
 /* launch.c */
 

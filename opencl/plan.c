@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A shift that makes one group of all columns. */
+#define NO_GROUPS	31
+/* Groups for each compute unit: enough to even out the load, few enough to share x among tiles. */
+#define GROUPS_PER_UNIT	4
+
 /* In the order of the kernel's parameters (common.cl). */
 struct argument {
 	const void *value;
@@ -16,14 +21,16 @@ static const cl_mem *operand_mem(const struct bitnpu_operand *operand)
 	return &((const struct bitnpu_cl_bo *)operand->bo)->mem;
 }
 
-static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *cmd)
+static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *cmd,
+			    cl_uint group_tiles)
 {
 	const struct bitnpu_matmul *mm = &cmd->mm;
 	/* An INT32 command has no scales; a buffer must be named all the same. */
 	const struct bitnpu_operand *s = cmd->s.bo ? &cmd->s : &cmd->w;
 	const cl_ulong x_offset = cmd->x.offset, w_offset = cmd->w.offset, s_offset = s->offset;
 	const cl_ulong y_offset = cmd->y.offset, x_stride = mm->x_stride, y_stride = mm->y_stride;
-	const cl_uint m = mm->m, n = mm->n, k = mm->k, group_shift = mm->group_shift;
+	const cl_uint m = mm->m, n = mm->n, k = mm->k;
+	const cl_uint group_shift = mm->groups ? mm->group_shift : NO_GROUPS;
 	const struct argument args[] = {
 		{ operand_mem(&cmd->x), sizeof(cl_mem) }, { &x_offset, sizeof(x_offset) },
 		{ &x_stride, sizeof(x_stride) },
@@ -32,7 +39,7 @@ static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *c
 		{ operand_mem(&cmd->y), sizeof(cl_mem) }, { &y_offset, sizeof(y_offset) },
 		{ &y_stride, sizeof(y_stride) },
 		{ &m, sizeof(m) }, { &n, sizeof(n) }, { &k, sizeof(k) },
-		{ &group_shift, sizeof(group_shift) },
+		{ &group_shift, sizeof(group_shift) }, { &group_tiles, sizeof(group_tiles) },
 	};
 
 	for (cl_uint i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
@@ -59,6 +66,15 @@ static size_t blocks(size_t count, size_t block)
 	return (count + block - 1) / block;
 }
 
+static uint32_t choose_tiles(const struct bitnpu_cl_device *dev, uint32_t tiles, size_t m_blocks)
+{
+	const uint64_t groups = (uint64_t)dev->caps.compute_units * GROUPS_PER_UNIT;
+	const uint64_t share = tiles * m_blocks / (groups ? groups : 1);
+	const uint32_t most = dev->variant->max_tiles;
+
+	return share < 1 ? 1 : share > most ? most : share;
+}
+
 static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checked_cmd *cmd,
 			struct bitnpu_cl_launch *launch, struct bitnpu_error *err)
 {
@@ -69,6 +85,8 @@ static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checke
 		.output_format = cmd->mm.output_format,
 		.m_block = choose_m_block(variant, cmd->mm.m),
 	};
+	const size_t m_blocks = blocks(cmd->mm.m, config.m_block);
+	const uint32_t group_tiles = choose_tiles(dev, cmd->mm.tiles, m_blocks);
 	cl_program program;
 	cl_int status;
 	int ret;
@@ -79,14 +97,14 @@ static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checke
 	launch->kernel = clCreateKernel(program, "matmul", &status);
 	if (!launch->kernel)
 		return bitnpu_cl_fail(err, status, "clCreateKernel");
-	status = set_arguments(launch->kernel, cmd);
+	status = set_arguments(launch->kernel, cmd, group_tiles);
 	if (status)
 		return bitnpu_cl_fail(err, status, "clSetKernelArg");
 	launch->index = cmd->index;
 	launch->local[0] = variant->group;
 	launch->local[1] = 1;
-	launch->global[0] = variant->group * blocks(cmd->mm.tiles, variant->group_tiles);
-	launch->global[1] = blocks(cmd->mm.m, config.m_block);
+	launch->global[0] = variant->group * m_blocks;
+	launch->global[1] = blocks(cmd->mm.tiles, group_tiles);
 	return 0;
 }
 

@@ -21,13 +21,15 @@
 
 EMBED(bitnpu_cl_common, "common.cl");
 EMBED(bitnpu_cl_lanes, "lanes.cl");
+EMBED(bitnpu_cl_tiles, "tiles.cl");
 
 static void write_options(const struct bitnpu_cl_config *config, char *out, size_t size)
 {
 	snprintf(out, size,
-		 "-cl-std=CL1.2 -DWEIGHT_FORMAT=%u -DOUTPUT_FORMAT=%u -DM_BLOCK=%u -DGROUP=%u -DGROUP_TILES=%u",
+		 "-cl-std=CL1.2 -w -DWEIGHT_FORMAT=%u -DOUTPUT_FORMAT=%u -DM_BLOCK=%u -DGROUP=%u "
+		 "-DMAX_TILES=%u %s",
 		 config->weight_format, config->output_format, config->m_block,
-		 config->variant->group, config->variant->group_tiles);
+		 config->variant->group, config->variant->max_tiles, config->variant->options);
 }
 
 /* Everything that a binary depends on.  The NULs between the strings keep them apart. */

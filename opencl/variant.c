@@ -6,37 +6,55 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool suits_any(const struct bitnpu_cl_caps *caps)
+#define LANES_BLOCK	4
+#define TILES_BLOCK	4
+#define TILES_MAX	16
+
+/* A CPU whose compiler keeps vectors: others scalarize them and want scalar work-items. */
+static bool suits_vectors(const struct bitnpu_cl_caps *caps)
 {
-	return true;
+	return caps->type == CL_DEVICE_TYPE_CPU && caps->short_width > 1;
 }
 
-static bool suits_wide_groups(const struct bitnpu_cl_caps *caps)
+static bool suits_lanes(const struct bitnpu_cl_caps *caps)
 {
-	return caps->max_group >= 64;
+	return !suits_vectors(caps);
 }
+
+#define LANES(items)							\
+	{								\
+		.name = "lanes" #items,					\
+		.source = bitnpu_cl_lanes,				\
+		.source_end = bitnpu_cl_lanes_end,			\
+		.options = "",						\
+		.group = items,						\
+		.max_tiles = 1,						\
+		.m_block = LANES_BLOCK,					\
+		.local_bytes = LANES_BLOCK * items * sizeof(cl_ulong),	\
+		.suits = suits_lanes,					\
+	}
+
+#define TILES(text, build_options, when)				\
+	{								\
+		.name = text,						\
+		.source = bitnpu_cl_tiles,				\
+		.source_end = bitnpu_cl_tiles_end,			\
+		.options = build_options,				\
+		.group = 1,						\
+		.max_tiles = TILES_MAX,					\
+		.m_block = TILES_BLOCK,					\
+		/* x, its sums by groups of 32, the sums of the tiles */ \
+		.local_bytes = 8192 * 2 + 8192 / 32 * 4 +		\
+			       TILES_MAX * TILES_BLOCK * 16 * sizeof(cl_ulong), \
+		.suits = when,						\
+	}
 
 const struct bitnpu_cl_variant bitnpu_cl_variants[] = {
-	{
-		.name = "lanes64",
-		.source = bitnpu_cl_lanes,
-		.source_end = bitnpu_cl_lanes_end,
-		.group = 64,
-		.group_tiles = 1,
-		.m_block = 4,
-		.local_bytes = 64 * 4 * 8,
-		.suits = suits_wide_groups,
-	},
-	{
-		.name = "lanes16",
-		.source = bitnpu_cl_lanes,
-		.source_end = bitnpu_cl_lanes_end,
-		.group = 16,
-		.group_tiles = 1,
-		.m_block = 4,
-		.local_bytes = 16 * 4 * 8,
-		.suits = suits_any,
-	},
+	TILES("tiles", "", suits_vectors),
+	/* Without the instructions of x86 that "tiles" uses where the compiler has them. */
+	TILES("tiles-plain", "-DPLAIN", NULL),
+	LANES(64),
+	LANES(16),
 	{ .name = NULL },
 };
 
@@ -65,7 +83,7 @@ int bitnpu_cl_variant_choose(const struct bitnpu_cl_caps *caps, const char *name
 	for (const struct bitnpu_cl_variant *v = bitnpu_cl_variants; v->name; v++) {
 		if (!fits(v, caps))
 			continue;
-		if (name && *name ? !strcmp(name, v->name) : v->suits(caps)) {
+		if (name && *name ? !strcmp(name, v->name) : v->suits && v->suits(caps)) {
 			*variant = v;
 			return 0;
 		}

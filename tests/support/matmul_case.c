@@ -94,12 +94,15 @@ static int make_operands(struct bitnpu_context *ctx, const struct matmul_case *c
 {
 	const uint64_t tiles = (c->n + 15) / 16;
 	const uint32_t lines = (c->k + line_k(c->weight_format) - 1) / line_k(c->weight_format);
+	/* The least int8 has another pattern than the largest code. */
+	const int w_most = c->weight_format == BITNPU_W_INT8 ? 0x80 : 0xff;
+	const int x_fill[] = { -1, 0x80, 0x7f, 0x80 }, w_fill[] = { -1, w_most, w_most, 0 };
 	uint64_t groups = 0;
 	int ret;
 
-	ret = make_bo(ctx, c->m * x_stride(c), &seed, -1, &o->x, err);
+	ret = make_bo(ctx, c->m * x_stride(c), &seed, x_fill[c->fill], &o->x, err);
 	if (!ret)
-		ret = make_bo(ctx, tiles * lines * 64, &seed, -1, &o->w, err);
+		ret = make_bo(ctx, tiles * lines * 64, &seed, w_fill[c->fill], &o->w, err);
 	if (!ret)
 		ret = make_bo(ctx, c->m * y_stride(c), &seed, Y_PATTERN, &o->y, err);
 	if (c->output_format == BITNPU_Y_INT64)
@@ -184,9 +187,9 @@ void matmul_case_print(const struct matmul_case *c, char *out, size_t size)
 {
 	static const char *const weights[] = { "ternary", "binary", "int8" };
 
-	snprintf(out, size, "%s %s m %u n %u k %u group %u pads %u %u", weights[c->weight_format],
+	snprintf(out, size, "%s %s m %u n %u k %u group %u pads %u %u fill %u", weights[c->weight_format],
 		 c->output_format == BITNPU_Y_INT64 ? "int64" : "int32", c->m, c->n, c->k,
-		 c->group_shift ? 1u << c->group_shift : 0, c->x_pad, c->y_pad);
+		 c->group_shift ? 1u << c->group_shift : 0, c->x_pad, c->y_pad, c->fill);
 }
 
 /* Small sizes and the neighbours of multiples of a tile or line are where mistakes are. */
@@ -222,6 +225,7 @@ void matmul_case_random(struct matmul_case *c, uint64_t *state, uint32_t max_m, 
 	c->m = odd_size(state, max_m);
 	c->n = odd_size(state, max_n);
 	c->k = odd_size(state, max_k);
+	c->fill = value >> 56 < 64 ? (value >> 56) % 4 : MATMUL_CASE_RANDOM;
 	c->x_pad = 64 * ((value >> 24) % 3);
 	c->y_pad = 64 * ((value >> 32) % 3);
 }

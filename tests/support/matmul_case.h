@@ -6,6 +6,20 @@
 #include <libbitnpu/bitnpu.h>
 
 /**
+ * enum matmul_case_fill - what the operands hold
+ * @MATMUL_CASE_RANDOM: random bytes, with runs of the extremes
+ * @MATMUL_CASE_LEAST: the sum of largest magnitude: x all -128, w the largest code
+ * @MATMUL_CASE_MOST: x all 127, likewise
+ * @MATMUL_CASE_ZERO_CODES: x all -128, w all zero bits (-1 when ternary or binary)
+ */
+enum matmul_case_fill {
+	MATMUL_CASE_RANDOM,
+	MATMUL_CASE_LEAST,
+	MATMUL_CASE_MOST,
+	MATMUL_CASE_ZERO_CODES,
+};
+
+/**
  * struct matmul_case - shape and formats
  * @weight_format: BITNPU_W_*
  * @output_format: BITNPU_Y_*
@@ -13,12 +27,14 @@
  * @m: rows of x
  * @n: rows of w
  * @k: columns
+ * @fill: of x and w
  * @x_pad: bytes of a row of x past K rounded up to 64, likewise @y_pad past N elements
  */
 struct matmul_case {
 	uint8_t weight_format, output_format, group_shift;
 	uint32_t m, n, k;
 	uint32_t x_pad, y_pad;
+	enum matmul_case_fill fill;
 };
 
 /**
