@@ -126,6 +126,7 @@ void bitnpu_cl_cache_store(const char *dir, const struct bitnpu_cl_key *key, con
  * @source: of the kernel, after the common part; ends at @source_end
  * @options: build options of its own
  * @group: work-items of a group
+ * @vectors: only for a device that keeps vectors of shorts
  * @max_tiles: most tiles of 16 rows of w that a group computes
  * @m_block: most rows of x that a group computes, a power of two
  * @local_bytes: most local memory that a group needs
@@ -136,6 +137,7 @@ struct bitnpu_cl_variant {
 	const char *source, *source_end;
 	const char *options;
 	uint32_t group;
+	bool vectors;
 	uint32_t max_tiles;
 	uint32_t m_block;
 	uint32_t local_bytes;

@@ -41,6 +41,7 @@ static bool suits_lanes(const struct bitnpu_cl_caps *caps)
 		.source_end = bitnpu_cl_tiles_end,			\
 		.options = build_options,				\
 		.group = 1,						\
+		.vectors = true,					\
 		.max_tiles = TILES_MAX,					\
 		.m_block = TILES_BLOCK,					\
 		/* x, its sums by groups of 32, the sums of the tiles */ \
@@ -58,9 +59,14 @@ const struct bitnpu_cl_variant bitnpu_cl_variants[] = {
 	{ .name = NULL },
 };
 
+/*
+ * A compiler that scalarizes vectors makes nothing of the kernels written with them; Mesa 22.3's llvmpipe
+ * even computes wrong sums for rows that take several passes over local memory.
+ */
 static bool fits(const struct bitnpu_cl_variant *variant, const struct bitnpu_cl_caps *caps)
 {
-	return variant->group <= caps->max_group && variant->local_bytes <= caps->local;
+	return variant->group <= caps->max_group && variant->local_bytes <= caps->local &&
+	       (!variant->vectors || caps->short_width > 1);
 }
 
 static int unknown_variant(const struct bitnpu_cl_caps *caps, const char *name,
