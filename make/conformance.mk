@@ -8,8 +8,15 @@ $(conformance): $(call objs,$(conformance_srcs)) $(support_lib) $(static_lib) $(
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link) -o $@ $(filter %.o %.a,$^) $(lib_libs)
 
-# Every device; the long form is for vendors and for nights.
-suite_conformance	= -s conformance -t 900 "$(conformance) --quick"
+# Every device, Mesa's too, and golden and PoCL under the sanitizers; the long form is for vendors and
+# for nights.
+suite_conformance	= -s conformance -t 900 "$(conformance) --quick" \
+			  -s conformance-rusticl "$(rusticl_env) $(conformance) --quick --cases 2 \
+				--device opencl" \
+			  -s conformance-asan "$(asan_env) $(conformance:$(BUILD)/%=$(asan_build)/%) \
+				--quick"
+
+tests: $(conformance)
 
 .PHONY: check-conformance
 check-conformance: $(conformance) ## run the conformance tests on every device
