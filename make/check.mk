@@ -39,6 +39,7 @@ suite_opencl	= -s opencl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
 suite_compilers	= -s compilers -t 600 tests/hostops-flags.sh -x \
 		  "MAKEFLAGS= $(MAKE) -s BUILD=$(BUILD)/clang CC=$(CLANG) all tests programs" -T
 suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
+		  "tests/test_reference.py $(BUILD)" \
 		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"
 
 # Those that start threads: what races is found there.

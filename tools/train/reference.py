@@ -63,9 +63,10 @@ def softmax(x):
 
 
 class Reference:
-    """A model read from a GGUF file."""
+    """A model read from a GGUF file; half_cache keeps keys and values as IEEE halves, as runtimes do."""
 
-    def __init__(self, path):
+    def __init__(self, path, half_cache=True):
+        self.half_cache = half_cache
         self.keys, tensors = ggufio.read(path)
         if self.keys["general.architecture"] != ARCH:
             found = self.keys["general.architecture"]
@@ -89,6 +90,7 @@ class Reference:
     def attention(self, q, k, v):
         """Causal attention: q (T, H, D) on k, v (T, KV, D); head h reads key head h * KV // H."""
         length, heads, width = q.shape
+        k, v = (np.float64(np.float16(x)) if self.half_cache else x for x in (k, v))
         out = np.empty_like(q)
         future = np.triu(np.full((length, length), -np.inf), 1)
         for h in range(heads):
@@ -185,8 +187,13 @@ def main():
     parser.add_argument(
         "--loss", action="store_true", help="print the loss on the held-out chapters instead"
     )
+    parser.add_argument(
+        "--exact-cache",
+        action="store_true",
+        help="keep keys and values as they are instead of as IEEE halves",
+    )
     args = parser.parse_args()
-    model = Reference(args.model)
+    model = Reference(args.model, half_cache=not args.exact_cache)
     if args.loss:
         held_out_loss(model)
         return
