@@ -226,7 +226,7 @@ static uint32_t choose_depth(const struct matmul_bench *b, double seconds)
 		bytes = FEWEST_WEIGHT_BYTES;
 	if (bytes > MOST_WEIGHT_BYTES)
 		bytes = MOST_WEIGHT_BYTES;
-	depth = bytes / b->w_bytes + 1;
+	depth = 1 + (double)bytes / b->w_bytes;
 	if (depth * seconds > LONGEST_SAMPLE_S)
 		depth = LONGEST_SAMPLE_S / seconds;
 	return depth < 1 ? 1 : depth > DEEPEST ? DEEPEST : depth;

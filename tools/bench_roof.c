@@ -98,9 +98,11 @@ static int map_buffer(struct bitnpu_roof *roof, struct bitnpu_error *err)
 	void *map = mmap(NULL, roof->bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (map == MAP_FAILED)
-		return bitnpu_fail(err, -ENOMEM, "--roof-buffer: no memory for %llu bytes",
-				   (unsigned long long)roof->bytes);
+	if (map == MAP_FAILED) {
+		bitnpu_fail(err, -ENOMEM, "--roof-buffer: no memory for %llu bytes",
+			    (unsigned long long)roof->bytes);
+		return -ENOMEM;
+	}
 	roof->buffer = map;
 	madvise(map, roof->bytes, MADV_HUGEPAGE);
 	memset(map, 1, roof->bytes);

@@ -64,8 +64,11 @@ static double load_real(uint32_t type, const unsigned char *data)
 static json_t *scalar(uint32_t type, const unsigned char *data)
 {
 	unsigned int bytes = type < sizeof(types) / sizeof(*types) ? types[type].bytes : 0;
-	uint64_t value = load(data, bytes);
+	uint64_t value;
 
+	if (!bytes)
+		return NULL;
+	value = load(data, bytes);
 	switch (type) {
 	case BITNPU_GGUF_BOOL:
 		return json_boolean(value);
@@ -84,7 +87,7 @@ static json_t *scalar(uint32_t type, const unsigned char *data)
 			value |= UINT64_MAX << 8 * bytes;
 		return json_integer((int64_t)value);
 	default:
-		return bytes ? json_integer((int64_t)value) : NULL;
+		return json_integer((int64_t)value);
 	}
 }
 

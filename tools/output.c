@@ -12,21 +12,18 @@
 
 #define MESSAGE_BYTES 1024
 
-static void print_line(const char *prefix, const char *fmt, va_list args)
+/* Messages quote the command line and files: no line breaks, no escape sequences. */
+static void print_line(const char *prefix, const char *line)
 {
-	char line[MESSAGE_BYTES];
+	char *shown = bitnpu_printable(line, strlen(line), MESSAGE_BYTES);
 
-	vsnprintf(line, sizeof(line), fmt, args);
-	/* messages quote the command line and files: no line breaks, no escape sequences */
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	fprintf(stderr, "%s%s\n", prefix, line);
+	fprintf(stderr, "%s%s\n", prefix, shown);
+	free(shown);
 }
 
 void bitnpu_complain(const char *command, const char *fmt, ...)
 {
-	char prefix[32];
+	char prefix[32], line[MESSAGE_BYTES];
 	va_list args;
 
 	if (command)
@@ -34,17 +31,20 @@ void bitnpu_complain(const char *command, const char *fmt, ...)
 	else
 		snprintf(prefix, sizeof(prefix), "bitnpu: ");
 	va_start(args, fmt);
-	print_line(prefix, fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	print_line(prefix, line);
 }
 
 void bitnpu_note(const char *fmt, ...)
 {
+	char line[MESSAGE_BYTES];
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	print_line("", line);
 }
 
 void *bitnpu_tool_realloc(void *old, size_t count, size_t size)
@@ -52,7 +52,7 @@ void *bitnpu_tool_realloc(void *old, size_t count, size_t size)
 	void *memory = reallocarray(old, count ? count : 1, size);
 
 	if (!memory) {
-		bitnpu_complain(NULL, "out of memory (%zu x %zu bytes)", count, size);
+		fprintf(stderr, "bitnpu: out of memory (%zu x %zu bytes)\n", count, size);
 		exit(1);
 	}
 	return memory;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/** bitnpu_complain() - print "bitnpu COMMAND: message" on stderr; control characters become '?' */
+/** bitnpu_complain() - print "bitnpu COMMAND: message" on stderr, hidden characters as \xNN */
 __attribute__((format(printf, 2, 3)))
 void bitnpu_complain(const char *command, const char *fmt, ...);
 /** bitnpu_note() - print a line on stderr that is no error */

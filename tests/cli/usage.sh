@@ -10,7 +10,7 @@ usage_error 'an unknown command' "unknown command 'frobnicate'" frobnicate
 usage_error 'an unknown option before the command' "unknown option '--frobnicate'" --frobnicate
 usage_error 'help of an unknown command' "unknown command 'frobnicate'" help frobnicate
 usage_error 'help of two commands' "extra argument 'pack'" help run pack
-usage_error 'control characters of a command line are not shown' "command '.\[31m'" \
+usage_error 'control characters of a command line are not shown' 'command .\\x1b\[31m' \
 	"$(printf '\033')[31m"
 
 for command in $commands help version; do
