@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The shipped model against an independent implementation: tools/train/reference.py, in numpy.
 
-Through the shared library, on golden: the logits after every token of each prompt and of the greedy
-text that follows.  They differ by float rounding (about 1e-5 at a root mean square of 9) until an
-activation lies so near the middle between two int8 values that float32 and float64 round it apart; from
-there on by what one such step changes.  So at most places the logits agree to NEAR, at all to FAR, and
-the text is the same.
+Through the shared library, on golden: the logits after every token of each prompt and of the
+greedy text that follows. They differ by float rounding (about 1e-5 at a root mean square of 9)
+until an activation lies so near the middle between two int8 values that float32 and float64
+round it apart; from there on by what one such step changes. So at most places the logits agree
+to NEAR, at all to FAR, and the text is the same.
 
 usage: tests/test_reference.py [BUILD]
 """
