@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -615,67 +613,6 @@ static void test_bit_flips(void **state)
 	}
 }
 
-/* Packing that fails leaves neither a new file nor a changed old one. */
-static void expect_refusal(const char *from, const char *to, int code, const char *words)
-{
-	const unsigned int before = scratch_count(&scratch);
-	struct bitnpu_error err;
-
-	assert_int_equal(bitnpu_pack(from, to, NULL, &err), code);
-	if (!strstr(err.message, words))
-		fail_msg("\"%s\" does not say \"%s\"", err.message, words);
-	assert_int_equal(scratch_count(&scratch), before);
-}
-
-static void test_refusals(void **state)
-{
-	char missing[256], kept[256];
-
-	strcpy(missing, scratch_path(&scratch, "missing/out.gguf"));
-	strcpy(kept, scratch_path(&scratch, "kept.gguf"));
-	unlink(input);
-	unlink(output);
-	expect_refusal(input, output, -ENOENT, "in.gguf");
-	expect_refusal(data_path("tq2_0"), missing, -ENOENT, "missing/out.gguf");
-	pack(data_path("tq2_0"));
-	assert_int_equal(link(output, kept), 0);
-	expect_refusal(output, kept, -EINVAL, "out.gguf");
-	expect_refusal(output, input, -EINVAL, "packed");
-	unlink(kept);
-}
-
-/* A file size limit stands in for a full disk: writes fail part of the way. */
-static void test_full_disk(void **state)
-{
-	struct rlimit old, limit;
-
-	unlink(output);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	for (rlim_t bytes = 0; bytes < 12288; bytes += 4096) {
-		limit = (struct rlimit){ bytes, old.rlim_max };
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-		expect_refusal(data_path("tq2_0"), output, -EFBIG, "out.gguf");
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-		assert_int_not_equal(access(output, F_OK), 0);
-	}
-}
-
-static int cancel(void *user, uint64_t done, uint64_t total)
-{
-	return 1;
-}
-
-static void test_cancel(void **state)
-{
-	const struct bitnpu_pack_options options = { .progress = cancel };
-	struct bitnpu_error err;
-
-	unlink(output);
-	assert_int_equal(bitnpu_pack(data_path("tq2_0"), output, &options, &err), -ECANCELED);
-	assert_int_not_equal(access(output, F_OK), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -691,9 +628,6 @@ int main(void)
 		cmocka_unit_test(test_damaged_scales),
 		cmocka_unit_test(test_missing_parts),
 		cmocka_unit_test(test_bit_flips),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_full_disk),
-		cmocka_unit_test(test_cancel),
 	};
 
 	return cmocka_run_group_tests_name("pack", tests, new_scratch, free_scratch);
