@@ -620,6 +620,12 @@ static void test_overlap(void **state)
 	put_tensor(&image, "b", 4, 4, BITNPU_GGML_F32, 0);
 	put_data(&image, 128);
 	expect_refused(&image, -EINVAL, "tensors b and a overlap");
+	/* By a single byte. */
+	begin(&image, 2, 0);
+	put_tensor(&image, "a", 33, 1, BITNPU_GGML_I8, 0);
+	put_tensor(&image, "b", 4, 4, BITNPU_GGML_F32, 32);
+	put_data(&image, 128);
+	expect_refused(&image, -EINVAL, "tensors a and b overlap");
 	begin(&image, 2, 0);
 	put_tensor(&image, "a", 4, 4, BITNPU_GGML_F32, 0);
 	put_tensor(&image, "b", 4, 4, BITNPU_GGML_F32, 0);

@@ -565,6 +565,44 @@ static void test_missing_parts(void **state)
 	}
 }
 
+/* A packed file by hand: one ternary matrix of 16 x 16, at an offset that is no multiple of 4096. */
+static void expect_refused_part(uint32_t type, uint64_t count, const char *words)
+{
+	static const uint8_t formats[2] = { 0, 255 }, shifts[2], tile[64];
+	static const uint32_t sixteen[2] = { 16 };
+	const uint64_t dims[2] = { 64 / (type == BITNPU_GGML_F32 ? 4 : 1), 1 };
+	struct gguf_builder *builder = gguf_builder_new();
+	struct bitnpu_error err = { 0 };
+	struct bitnpu_gguf *gguf;
+	struct bitnpu_weights w;
+
+	gguf_builder_u32(builder, BITNPU_PACK_KEY_VERSION, 1);
+	gguf_builder_array(builder, BITNPU_PACK_KEY_FORMATS, BITNPU_GGUF_UINT8, count, formats,
+			   count);
+	gguf_builder_array(builder, BITNPU_PACK_KEY_GROUP_SHIFTS, BITNPU_GGUF_UINT8, count, shifts,
+			   count);
+	gguf_builder_array(builder, BITNPU_PACK_KEY_ROWS, BITNPU_GGUF_UINT32, count, sixteen,
+			   4 * count);
+	gguf_builder_array(builder, BITNPU_PACK_KEY_COLUMNS, BITNPU_GGUF_UINT32, count, sixteen,
+			   4 * count);
+	gguf_builder_tensor(builder, "a.weight", type, 2, dims, tile, sizeof(tile));
+	write_input(builder);
+	gguf = open_file(input);
+	assert_int_equal(bitnpu_gguf_is_packed(gguf, &err), 1);
+	assert_int_equal(bitnpu_weights_find(gguf, "a.weight", &w, &err), -EINVAL);
+	if (!strstr(err.message, words))
+		fail_msg("\"%s\" does not say \"%s\"", err.message, words);
+	bitnpu_gguf_close(gguf);
+}
+
+static void test_bad_parts(void **state)
+{
+	expect_refused_part(BITNPU_GGML_I8, 1, "tensor a.weight: file offset");
+	expect_refused_part(BITNPU_GGML_F32, 1, "tensor a.weight: type F32, expected I8");
+	expect_refused_part(BITNPU_GGML_I8, 0, "bitnpu.pack.formats: 0 elements for 1 tensors");
+	expect_refused_part(BITNPU_GGML_I8, 2, "bitnpu.pack.formats: 2 elements for 1 tensors");
+}
+
 /* Every matrix that a damaged header still has must be readable in full. */
 static void use_all(const struct bitnpu_gguf *gguf)
 {
@@ -627,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_lying_metadata),
 		cmocka_unit_test(test_damaged_scales),
 		cmocka_unit_test(test_missing_parts),
+		cmocka_unit_test(test_bad_parts),
 		cmocka_unit_test(test_bit_flips),
 	};
 

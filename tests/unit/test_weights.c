@@ -336,6 +336,7 @@ static void test_scale_detection(void **state)
 		/* Blocks of zeros have no say. */
 		{ { PLUS, ZEROS, ZEROS, PLUS }, { HALF_2, HALF_1, 0, HALF_2 }, 0, 1, { 2 } },
 		{ { ZEROS, ZEROS, PLUS, PLUS }, { HALF_1, 0, HALF_2, HALF_2 }, 0, 1, { 2 } },
+		{ { PLUS, PLUS, ZEROS, ZEROS }, { HALF_2, HALF_2, 0, 0 }, 0, 1, { 2 } },
 		{ { ZEROS, ZEROS, ZEROS, ZEROS }, { HALF_1, 0, HALF_2, 0 }, 0, 1, { 0 } },
 		/* Nor have codes whose scale is 0 or -0: they are zeros. */
 		{ { PLUS, PLUS, PLUS, PLUS }, { HALF_2, 0, 0x8000, HALF_2 }, 0, 1, { 2 } },
@@ -578,17 +579,20 @@ static void test_factors(void **state)
 
 static void test_rounding(void **state)
 {
-	static const float x[4][10] = {
+	static const float x[5][10] = {
 		{ 127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 0.49999997f, 126.5f, -126.5f },
 		{ 0, -0.0f, 0, 0, 0, 0, 0, 0, 0, 0 },
 		{ 0x1p-149f, -0x1p-149f, 0, 0x1p-148f, 0, 0, 0, 0, 0, 0 },
 		{ 3.4028235e38f, -3.4028235e38f, 1.7e38f, 1e30f, 1, 0, 0, 0, 0, 0 },
+		/* A scale this small is off by half: 190 steps, cut to 127. */
+		{ 190 * 0x1p-149f, -190 * 0x1p-149f, 100 * 0x1p-149f, 0, 0, 0, 0, 0, 0, 0 },
 	};
-	static const int8_t codes[4][10] = {
+	static const int8_t codes[5][10] = {
 		{ 127, 0, 2, 2, 0, -2, -2, 0, 126, -126 },
 		{ 0 },
 		{ 0 },
 		{ 127, -127, 63, 0, 0, 0, 0, 0, 0, 0 },
+		{ 127, -127, 100, 0, 0, 0, 0, 0, 0, 0 },
 	};
 	struct bitnpu_packed_tensor packed;
 	struct bitnpu_error err;
@@ -597,11 +601,11 @@ static void test_rounding(void **state)
 	uint32_t i;
 
 	file_new(&file);
-	file_add(&file, "a.weight", BITNPU_GGML_F32, 10, 4, x, sizeof(x));
+	file_add(&file, "a.weight", BITNPU_GGML_F32, 10, 5, x, sizeof(x));
 	file_open(&file);
 	assert_int_equal(file_pack(&file, "a.weight", &packed, &err), 0);
 	assert_int_equal(packed.w.format, BITNPU_W_INT8);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		bitnpu_tiles_decode_row(BITNPU_W_INT8, 10, packed.w.tiles, i, row);
 		assert_memory_equal(row, codes[i], 10);
 	}
