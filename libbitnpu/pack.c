@@ -292,15 +292,15 @@ static int write_matrix(struct job *j, const struct bitnpu_gguf_tensor *t, struc
 static int write_some_floats(struct job *j, const struct bitnpu_gguf_tensor *t, uint64_t first,
 			     uint64_t count, float *x)
 {
-	uint64_t i;
+	uint64_t i, at;
 
 	if (bitnpu_tensor_floats(t, first, count, x))
 		return refuse(j, t, -EINVAL, "it holds code 3, which is no weight");
-	for (i = 0; i < count; i++)
+	for (i = 0, at = first; i < count; i++, at++)
 		if (!isfinite(x[i]))
 			return bitnpu_fail(j->err, -EINVAL, "%s: tensor %.*s: element %llu is not "
 					   "finite", j->source->path, BITNPU_NAME_ARGS(t->name),
-					   (unsigned long long)(first + i));
+					   (unsigned long long)at);
 	return bitnpu_gguf_write_data(&j->w, x, count * sizeof(*x), j->err);
 }
 

@@ -67,7 +67,7 @@ const struct bitnpu_gguf_tensor *bitnpu_scale_tensor(const struct bitnpu_gguf *g
 	    memchr(matrix->name.data, '\0', stem))
 		return NULL;
 	memcpy(name, matrix->name.data, stem);
-	strcpy(name + stem, suffix);
+	memcpy(name + stem, suffix, strlen(suffix) + 1);
 	return bitnpu_gguf_find_tensor(gguf, name);
 }
 
@@ -313,7 +313,7 @@ static int read_factor(const struct source *s)
 		return bitnpu_fail(s->err, -EINVAL, "%s: tensor %.*s: %llu elements, expected 1 or %u",
 				   s->gguf->path, BITNPU_NAME_ARGS(t->name),
 				   (unsigned long long)t->elements, s->plan->n);
-	s->plan->factor = malloc(t->elements * sizeof(float));
+	s->plan->factor = calloc(s->plan->n, sizeof(float));
 	if (!s->plan->factor)
 		return no_memory(s);
 	s->plan->factor_count = t->elements;

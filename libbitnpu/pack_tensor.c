@@ -128,7 +128,7 @@ static int pack_tiles(struct packing *p)
 		}
 		bitnpu_tiles_encode(p->plan->format, n, p->plan->k, first, rows, p->codes,
 				    p->tiles);
-		if (p->plan->group_shift)
+		if (p->scales)
 			pack_scales(p, first, rows);
 	}
 	return 0;
@@ -218,7 +218,7 @@ out:
 int bitnpu_pack_tensor(const struct bitnpu_gguf *gguf, const struct bitnpu_gguf_tensor *tensor,
 		       struct bitnpu_packed_tensor *packed, struct bitnpu_error *err)
 {
-	struct bitnpu_pack_plan plan;
+	struct bitnpu_pack_plan plan = { .n = 0 };
 	int ret = bitnpu_pack_plan(gguf, tensor, &plan, err);
 
 	if (ret)

@@ -26,14 +26,15 @@ struct q6_k {
 static void q6_k_half(const uint8_t *low, const uint8_t *high, const int8_t *scales, float d,
 		      float *out)
 {
-	unsigned int i, run;
+	unsigned int i, run, sixteenth;
 
 	for (run = 0; run < 4; run++) {
 		for (i = 0; i < 32; i++) {
 			unsigned int four = low[run % 2 * 32 + i] >> run / 2 * 4 & 15;
 			unsigned int two = high[i] >> run * 2 & 3;
 
-			out[32 * run + i] = d * (float)scales[2 * run + i / 16] *
+			sixteenth = 2 * run + i / 16;
+			out[32 * run + i] = d * (float)scales[sixteenth] *
 					    (float)((int)(four | two << 4) - 32);
 		}
 	}

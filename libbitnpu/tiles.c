@@ -145,10 +145,13 @@ static void encode_padding_row(uint8_t format, uint32_t lines, unsigned char *ti
 void bitnpu_tiles_encode(uint8_t format, uint32_t n, uint32_t k, uint32_t first_row, uint32_t rows,
 			 const int8_t *codes, void *tiles)
 {
-	uint32_t lines = divide_up(k, bitnpu_line_k(format));
+	uint32_t line_k = bitnpu_line_k(format);
 	unsigned char *tile = tiles;
-	uint32_t i;
+	uint32_t lines, i;
 
+	if (!line_k)
+		return;
+	lines = divide_up(k, line_k);
 	tile += (uint64_t)first_row / BITNPU_TILE_ROWS * lines * BITNPU_LINE_BYTES;
 	for (i = 0; i < rows; i++) {
 		if (i && i % BITNPU_TILE_ROWS == 0)
@@ -179,10 +182,13 @@ void bitnpu_tiles_decode_row(uint8_t format, uint32_t k, const void *tiles, uint
 			     int8_t *codes)
 {
 	uint32_t line_k = bitnpu_line_k(format);
-	uint64_t lines = divide_up(k, line_k);
 	const unsigned char *line = tiles;
 	uint32_t word, i, j;
+	uint64_t lines;
 
+	if (!line_k)
+		return;
+	lines = divide_up(k, line_k);
 	line += row / BITNPU_TILE_ROWS * lines * BITNPU_LINE_BYTES + row % BITNPU_TILE_ROWS * 4;
 	for (i = 0; i < k; i += line_k, line += BITNPU_LINE_BYTES) {
 		memcpy(&word, line, sizeof(word));

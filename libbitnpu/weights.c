@@ -74,14 +74,18 @@ int bitnpu_packed_array(const struct bitnpu_gguf *gguf, const char *key, uint32_
 	const struct bitnpu_gguf_kv *kv;
 	int ret = bitnpu_gguf_get_array(gguf, key, type, &kv, err);
 
-	if (ret == -ENOENT)
-		return bitnpu_fail(err, -EINVAL, "%s: key %s is missing", gguf->path, key);
+	if (ret == -ENOENT) {
+		bitnpu_fail(err, -EINVAL, "%s: key %s is missing", gguf->path, key);
+		return -EINVAL;
+	}
 	if (ret)
 		return ret;
-	if (kv->count != gguf->n_tensors)
-		return bitnpu_fail(err, -EINVAL, "%s: key %s: %llu elements for %llu tensors",
-				   gguf->path, key, (unsigned long long)kv->count,
-				   (unsigned long long)gguf->n_tensors);
+	if (kv->count != gguf->n_tensors) {
+		bitnpu_fail(err, -EINVAL, "%s: key %s: %llu elements for %llu tensors", gguf->path,
+			    key, (unsigned long long)kv->count,
+			    (unsigned long long)gguf->n_tensors);
+		return -EINVAL;
+	}
 	*data = kv->data;
 	return 0;
 }

@@ -129,7 +129,7 @@ static uint64_t touch(const struct bitnpu_gguf *gguf)
 static struct bitnpu_gguf *open_data(const char *path)
 {
 	struct bitnpu_gguf *gguf;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	if (bitnpu_gguf_open(path, &gguf, &err))
 		fail_msg("%s", err.message);
@@ -359,7 +359,7 @@ static void *small_file(size_t *bytes)
 static void test_truncation(void **state)
 {
 	struct bitnpu_gguf *gguf = NULL;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	size_t bytes, length, end;
 	void *image = small_file(&bytes), *copy;
 
@@ -384,7 +384,7 @@ static void test_truncation(void **state)
 static void test_bit_flips(void **state)
 {
 	struct bitnpu_gguf *gguf;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	size_t bytes, header, i;
 	unsigned char *image = small_file(&bytes);
 	unsigned int opened = 0;

@@ -24,8 +24,8 @@ static char input[192], output[192];
 static int new_scratch(void **state)
 {
 	scratch_new(&scratch);
-	strcpy(input, scratch_path(&scratch, "in.gguf"));
-	strcpy(output, scratch_path(&scratch, "out.gguf"));
+	snprintf(input, sizeof(input), "%s", scratch_path(&scratch, "in.gguf"));
+	snprintf(output, sizeof(output), "%s", scratch_path(&scratch, "out.gguf"));
 	return 0;
 }
 
@@ -47,7 +47,7 @@ static void write_input(struct gguf_builder *builder)
 
 static void pack(const char *from)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	if (bitnpu_pack(from, output, NULL, &err))
 		fail_msg("%s", err.message);
@@ -56,7 +56,7 @@ static void pack(const char *from)
 static struct bitnpu_gguf *open_file(const char *path)
 {
 	struct bitnpu_gguf *gguf = NULL;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	if (bitnpu_gguf_open(path, &gguf, &err))
 		fail_msg("%s", err.message);
@@ -68,7 +68,8 @@ static struct bitnpu_gguf *open_file(const char *path)
 /* One row of a dump: an offset, then 16 bytes or, in the last row, fewer. */
 static size_t dump_row(const char *line, unsigned char *row)
 {
-	unsigned int offset, byte, used, count = 0;
+	unsigned int offset, byte, count = 0;
+	int used;
 
 	assert_int_equal(sscanf(line, " %4x %n", &offset, &used), 1);
 	for (line += used; count < 16 && sscanf(line, "%2x%n", &byte, &used) == 1; line += used)
@@ -268,7 +269,7 @@ static void check_tensor(const struct bitnpu_gguf *source, const struct bitnpu_g
 	const struct bitnpu_gguf_tensor *found = bitnpu_gguf_find_tensor(packed, name);
 	struct bitnpu_packed_tensor wanted;
 	struct bitnpu_weights w;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	assert_non_null(found);
 	assert_int_equal((found->data - packed->map) % 4096, 0);
@@ -314,7 +315,7 @@ static void test_round_trips(void **state)
 {
 	struct bitnpu_gguf *source, *packed;
 	struct bitnpu_weights w;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	uint64_t i;
 	size_t f;
 
@@ -365,7 +366,7 @@ static void test_whole_model(void **state)
 	struct bitnpu_gguf *source, *packed;
 	const struct bitnpu_gguf_tensor *half;
 	struct bitnpu_weights w;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	float x[3];
 
 	write_input(whole_model());
@@ -415,7 +416,7 @@ struct image {
 
 static void image_open(struct image *image)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	image->data = file_read(output, &image->bytes);
 	assert_non_null(image->data);
@@ -432,7 +433,7 @@ static void image_close(struct image *image)
 static void test_checksums(void **state)
 {
 	const struct bitnpu_gguf_tensor *t;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct image image;
 	uint64_t i, at;
 
@@ -483,7 +484,7 @@ static void test_lying_metadata(void **state)
 	static const char *const words[] = { "out of range", "out of range", "out of range",
 					     "bytes, expected" };
 	uint8_t not_tiles = 255;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct image image;
 	size_t i;
 
@@ -508,7 +509,7 @@ static void test_lying_metadata(void **state)
 static void test_damaged_scales(void **state)
 {
 	static const float bad[] = { INFINITY, NAN };
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct bitnpu_weights w;
 	struct image image;
 	size_t i;
@@ -540,7 +541,7 @@ static void test_missing_parts(void **state)
 		{ BITNPU_PACK_KEY_COLUMNS, "key bitnpu.pack.columns is missing" },
 		{ BITNPU_PACK_KEY_CHECKSUMS, "key bitnpu.pack.checksums is missing" },
 	};
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct bitnpu_weights w;
 	struct image image;
 	unsigned char *at;
@@ -607,7 +608,7 @@ static void test_bad_parts(void **state)
 static void use_all(const struct bitnpu_gguf *gguf)
 {
 	struct bitnpu_weights w;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	uint64_t i;
 	float *row;
 

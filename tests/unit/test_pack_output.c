@@ -33,8 +33,8 @@ static char input[192], output[192];
 static int new_scratch(void **state)
 {
 	scratch_new(&scratch);
-	strcpy(input, scratch_path(&scratch, "in.gguf"));
-	strcpy(output, scratch_path(&scratch, "out.gguf"));
+	snprintf(input, sizeof(input), "%s", scratch_path(&scratch, "in.gguf"));
+	snprintf(output, sizeof(output), "%s", scratch_path(&scratch, "out.gguf"));
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static void expect_refused(const char *from, const char *to, int code, const cha
 static void expect_packed(const char *path)
 {
 	struct bitnpu_gguf *gguf;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	if (bitnpu_gguf_open(path, &gguf, &err) || bitnpu_packed_verify(gguf, NULL, NULL, &err))
 		fail_msg("%s", err.message);
@@ -79,7 +79,7 @@ static void expect_packed(const char *path)
 
 static void pack(void)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 
 	if (bitnpu_pack(MODEL, output, NULL, &err))
 		fail_msg("%s", err.message);
@@ -96,7 +96,7 @@ static void test_places(void **state)
 	expect_refused(MODEL, "", -ENOENT, "output file", 0);
 	expect_refused(MODEL, scratch.directory, -EINVAL, "not a regular file", 0);
 	expect_refused(MODEL, "/dev/null", -EINVAL, "not a regular file", 0);
-	strcpy(path, scratch_path(&scratch, "none/out.gguf"));
+	snprintf(path, sizeof(path), "%s", scratch_path(&scratch, "none/out.gguf"));
 	expect_refused(MODEL, path, -ENOENT, "No such file", 0);
 	pack();
 	expect_refused(output, input, -EINVAL, "already packed", 1);
@@ -198,7 +198,7 @@ static void test_replacing(void **state)
 	expect_packed(output);
 	assert_int_equal(scratch_count(&scratch), 1);
 	assert_true(file_write(output, "old", 3));
-	strcpy(link_path, scratch_path(&scratch, "link"));
+	snprintf(link_path, sizeof(link_path), "%s", scratch_path(&scratch, "link"));
 	assert_int_equal(symlink("out.gguf", link_path), 0);
 	assert_int_equal(bitnpu_pack(MODEL, link_path, NULL, NULL), 0);
 	expect_packed(output);
@@ -241,7 +241,7 @@ static void test_progress(void **state)
 	struct bitnpu_pack_options options = { .progress = watch };
 	struct watch w = { 0 };
 	struct bitnpu_gguf *gguf;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	unsigned int calls, i;
 
 	options.user = &w;
@@ -272,7 +272,7 @@ static void test_progress(void **state)
 static void test_size_limits(void **state)
 {
 	struct rlimit old, limit;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct stat st;
 	int ret;
 
@@ -303,7 +303,7 @@ static int full_disk(void)
 
 	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
 		return 77;
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (mount("none", "/", "none", MS_REC | MS_PRIVATE, "") ||
 	    mount("none", scratch.directory, "tmpfs", 0, "size=16k"))
 		return 77;
 	if (bitnpu_pack(MODEL, output, NULL, &err) != -ENOSPC)
@@ -340,7 +340,7 @@ static void test_full_disk(void **state)
 static void test_named_files(void **state)
 {
 	struct bitnpu_output_file file;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	size_t bytes;
 	char *text;
 
@@ -375,7 +375,7 @@ static void check_written(void)
 	struct bitnpu_gguf_string string;
 	const struct bitnpu_gguf_kv *kv;
 	struct bitnpu_gguf *gguf;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	float f;
 	int i;
 
@@ -414,7 +414,7 @@ static void test_writer(void **state)
 {
 	static const char *const texts[] = { "a", "", "bcd" };
 	struct bitnpu_gguf_writer w;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	uint64_t late;
 
 	assert_int_equal(bitnpu_gguf_write_open(output, 64, &w, &err), 0);

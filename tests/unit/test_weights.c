@@ -40,7 +40,7 @@ static void file_add(struct file *file, const char *name, uint32_t type, uint64_
 
 static void file_open(struct file *file)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	size_t bytes;
 
 	file->image = gguf_builder_finish(file->builder, &bytes);
@@ -70,7 +70,7 @@ static void expect_refused(uint32_t type, uint64_t columns, uint64_t rows, const
 			   size_t bytes, int code, const char *words)
 {
 	struct bitnpu_packed_tensor packed = { .memory = &packed };
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct file file;
 	int ret;
 
@@ -241,7 +241,7 @@ static void check_one(const struct bitnpu_gguf *gguf, const struct wanted *c)
 {
 	const struct bitnpu_gguf_tensor *t, *expected;
 	struct bitnpu_packed_tensor packed;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	float *values, *floats;
 	char name[64];
 	uint64_t i;
@@ -282,7 +282,7 @@ static void check_one(const struct bitnpu_gguf *gguf, const struct wanted *c)
 
 static void test_independent_files(void **state)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct bitnpu_gguf *gguf;
 	char path[64];
 	size_t i;
@@ -346,7 +346,7 @@ static void test_scale_detection(void **state)
 		{ { PLUS, PLUS, PLUS, PLUS }, { 0xbc00, HALF_1, HALF_1, HALF_1 }, 8, 0, { 0 } },
 	};
 	struct bitnpu_packed_tensor packed;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct tq2_0 blocks[4];
 	float values[1024];
 	struct file file;
@@ -459,7 +459,7 @@ static void test_refused_floats(void **state)
 static void test_refused_shapes(void **state)
 {
 	struct bitnpu_packed_tensor packed;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	uint64_t dims[3] = { 2, 2, 2 };
 	struct file file;
 	void *zeros = calloc(1, 4 * 65537);
@@ -484,7 +484,7 @@ static void test_wrapping_sums(void **state)
 	const unsigned int blocks = 65536 / 32;
 	uint8_t *data = malloc(34 * blocks);
 	struct bitnpu_packed_tensor packed;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	unsigned int i, code;
 	uint16_t largest = 0x7bff;
 	struct file file;
@@ -516,7 +516,7 @@ static void pack_with_factor(uint32_t type, const void *data, size_t bytes, uint
 			     const float *factor, uint64_t count,
 			     struct bitnpu_packed_tensor *packed, int code, const char *words)
 {
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct file file;
 	int ret;
 
@@ -595,7 +595,7 @@ static void test_rounding(void **state)
 		{ 127, -127, 100, 0, 0, 0, 0, 0, 0, 0 },
 	};
 	struct bitnpu_packed_tensor packed;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct file file;
 	int8_t row[10];
 	uint32_t i;
@@ -620,7 +620,7 @@ static void test_random_rounding(void **state)
 {
 	struct bitnpu_packed_tensor packed;
 	struct test_random random;
-	struct bitnpu_error err;
+	struct bitnpu_error err = { 0 };
 	struct file file;
 	float x[5 * 77];
 	int8_t row[77];
