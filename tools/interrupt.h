@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SIGINT and SIGTERM as a flag that loops look at; a second one, a moment later, ends the program at
- * once. */
+/*
+ * SIGINT and SIGTERM as a flag that loops look at.  A second one, a moment later, ends the program at
+ * once.
+ */
 #ifndef BITNPU_INTERRUPT_H
 #define BITNPU_INTERRUPT_H
 
