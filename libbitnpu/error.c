@@ -75,7 +75,7 @@ static const char *field_name(uint32_t offset)
 	return NULL;
 }
 
-int bitnpu_fail(struct bitnpu_error *err, int code, const char *fmt, ...)
+int (bitnpu_fail)(struct bitnpu_error *err, int code, const char *fmt, ...)
 {
 	/* The arguments may point into err->message: errors are wrapped that way. */
 	char message[sizeof(err->message)];

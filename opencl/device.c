@@ -92,7 +92,8 @@ static void judge(struct bitnpu_cl_caps *caps)
 	int major = 0, minor = 0;
 
 	get_string(caps->id, CL_DEVICE_PROFILE, profile, sizeof(profile));
-	sscanf(caps->version, "OpenCL %d.%d", &major, &minor);
+	if (sscanf(caps->version, "OpenCL %d.%d", &major, &minor) != 2)	/* NOLINT(cert-err34-c) */
+		major = 0;
 
 	if (!get_number(caps->id, CL_DEVICE_AVAILABLE, sizeof(cl_bool)))
 		snprintf(caps->refusal, sizeof(caps->refusal), "not available");
@@ -107,11 +108,11 @@ static void judge(struct bitnpu_cl_caps *caps)
 		snprintf(caps->refusal, sizeof(caps->refusal), "no 64-bit integers");
 	else if (caps->max_group < MIN_GROUP)
 		snprintf(caps->refusal, sizeof(caps->refusal),
-			 "groups of %u work-items, %u are needed", (unsigned int)caps->max_group,
+			 "groups of %u work-items, %d are needed", (unsigned int)caps->max_group,
 			 MIN_GROUP);
 	else if (caps->local < MIN_LOCAL)
 		snprintf(caps->refusal, sizeof(caps->refusal),
-			 "%u bytes of local memory, %u are needed", (unsigned int)caps->local,
+			 "%u bytes of local memory, %d are needed", (unsigned int)caps->local,
 			 MIN_LOCAL);
 }
 

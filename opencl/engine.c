@@ -27,9 +27,10 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 		snprintf(info->detail, sizeof(info->detail), "unusable: %s", caps->refusal);
 		return;
 	}
+	/* Only a device that was refused has no variant. */
 	snprintf(info->detail, sizeof(info->detail), "%s, %s, driver %s, %u units, kernels %s",
 		 caps->version, type_name(caps->type), caps->driver, caps->compute_units,
-		 variant->name);
+		 variant->name); /* NOLINT(clang-analyzer-core.NullDereference) */
 	info->features = FEATURES;
 	info->memory_bytes = caps->memory;
 	info->max_buffer_bytes = caps->max_alloc;

@@ -32,6 +32,10 @@ int bitnpu_cl_status_errno(cl_int status);
 
 /** bitnpu_cl_fail() - fill @err: @what failed with @status.  Return: the negative errno. */
 int bitnpu_cl_fail(struct bitnpu_error *err, cl_int status, const char *what);
+#ifdef __clang_analyzer__
+/* As for bitnpu_fail(): what failed does not return 0. */
+#define bitnpu_cl_fail(err, status, what) ((void)bitnpu_cl_fail(err, status, what), -EIO)
+#endif
 
 /* ---- devices (device.c) -------------------------------------------------------------------- */
 

@@ -77,7 +77,7 @@ int bitnpu_cl_status_errno(cl_int status)
 	return -EIO;
 }
 
-int bitnpu_cl_fail(struct bitnpu_error *err, cl_int status, const char *what)
+int (bitnpu_cl_fail)(struct bitnpu_error *err, cl_int status, const char *what)
 {
 	return bitnpu_fail(err, bitnpu_cl_status_errno(status), "opencl: %s: %s (%d)", what,
 			   bitnpu_cl_status_name(status), (int)status);

@@ -83,6 +83,7 @@ static json_t *scalar(uint32_t type, const unsigned char *data)
 	case BITNPU_GGUF_INT8:
 	case BITNPU_GGUF_INT16:
 	case BITNPU_GGUF_INT32:
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): 1, 2 or 4 */
 		if (value >> (8 * bytes - 1))
 			value |= UINT64_MAX << 8 * bytes;
 		return json_integer((int64_t)value);

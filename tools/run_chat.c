@@ -60,12 +60,12 @@ static int chat_begin(struct chat *chat)
 		return -1;
 	}
 	chat->templated = turn;
-	chat->ending = strdup(mark ? mark + strlen(MARK) : "");
-	free(turn);
-	if (!chat->templated && chat->settings->system) {
+	if (!turn && chat->settings->system) {
 		bitnpu_complain("run", "--system: the model has no chat format");
 		return -1;
 	}
+	chat->ending = strdup(mark ? mark + strlen(MARK) : "");
+	free(turn);
 	return chat->ending ? 0 : -1;
 }
 

@@ -171,7 +171,7 @@ static void test_reserved_bytes(void **state)
 	struct bench *b = *state;
 	uint8_t cmd[BITNPU_CMD_SIZE];
 
-	for (uint8_t opcode = BITNPU_OP_NOP; opcode <= BITNPU_OP_MATMUL; opcode++) {
+	for (unsigned int opcode = BITNPU_OP_NOP; opcode <= BITNPU_OP_MATMUL; opcode++) {
 		for (uint32_t i = 1; i < BITNPU_CMD_SIZE; i++) {
 			if (opcode == BITNPU_OP_MATMUL && i != FIELD(flags) && i < FIELD(reserved))
 				continue;
