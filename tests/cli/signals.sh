@@ -3,12 +3,13 @@
 # Ctrl-C and its like.
 . tests/cli/lib.sh
 
-# after SECONDS SIGNAL ARGUMENT... - run bitnpu and send it a signal
+# after SECONDS SIGNAL ARGUMENT... - run bitnpu and send it a signal, once: without --foreground, timeout
+# signals its process group too, and a second signal ends the command at once
 after() {
 	seconds=$1
 	signal=$2
 	shift 2
-	timeout --preserve-status -k 60 -s "$signal" "$seconds" "$BITNPU" "$@" >"$tmp/out" 2>"$tmp/err"
+	timeout --foreground --preserve-status -k 60 -s "$signal" "$seconds" "$BITNPU" "$@" >"$tmp/out" 2>"$tmp/err"
 	rc=$?
 }
 
@@ -32,11 +33,11 @@ report $? 'run: SIGINT that is ignored stays ignored'
 mkfifo "$tmp/fifo"
 sleep 30 >"$tmp/fifo" &
 sleeper=$!
-timeout --preserve-status -s INT 1 "$BITNPU" run "$MODEL" <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
+timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
 rc=$?
 [ "$rc" -eq 130 ] && one_line 'standard input: Interrupted'
 report $? 'run: SIGINT while the prompt is awaited'
-timeout --preserve-status -s INT 1 "$BITNPU" run "$MODEL" --chat <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
+timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" --chat <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
 rc=$?
 [ "$rc" -eq 130 ] && [ ! -s "$tmp/err" ]
 report $? 'run --chat: SIGINT while a turn is awaited'
