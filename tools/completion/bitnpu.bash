@@ -27,7 +27,8 @@ _bitnpu() {
 	else
 		case $(_bitnpu_long_option "$program" "$command" "$previous") in
 		--device)
-			words="auto $("$program" devices 2>/dev/null | sed -n '/^$/q; s/^\([a-z]*\(:[0-9]\{1,\}\)\{0,1\}\) .*/\1/p')"
+			words="auto $("$program" devices 2>/dev/null |
+				sed -n '/^$/q; s/^\([a-z]*\(:[0-9]\{1,\}\)\{0,1\}\) .*/\1/p')"
 			;;
 		--format)
 			words='ternary ternary-g256 binary-g128 int8 int8-g32'
