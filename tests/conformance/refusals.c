@@ -97,7 +97,7 @@ static void good_image(struct bench *b, struct image *image, struct plain_matmul
 	image_operands(image, plain, place);
 }
 
-/* The spoiled command comes after a good one, which must not run. */
+/* The spoiled command comes after a good one, which must not run, and a NOP, which counts. */
 static void spoil_image(struct bench *b, struct image *image, const struct spoil *spoil)
 {
 	struct image_place place = { 0 };
@@ -111,18 +111,19 @@ static void spoil_image(struct bench *b, struct image *image, const struct spoil
 	base[S] = place.s;
 	base[Y] = place.y;
 	image_matmul(image, &plain, &place);
+	image_opcode(image, BITNPU_OP_NOP);
 	image_opcode(image, BITNPU_OP_BARRIER);
 	image_matmul(image, &plain, &place);
 	plain_matmul_free(&plain);
 	for (size_t i = 0; i < image->region_count; i++)
 		memcpy(image->regions[i].after, image->regions[i].before, image->regions[i].bytes);
 
-	cmd = image->cmds + 2 * BITNPU_CMD_SIZE;
+	cmd = image->cmds + 3 * BITNPU_CMD_SIZE;
 	value = htole64(base[spoil->where] + spoil->value);
 	memcpy(cmd + spoil->field, &value, spoil->size);
 	image->fault = (struct bitnpu_fault){
 		.status = spoil->status,
-		.index = 2,
+		.index = 3,
 		.field = spoil->field,
 		.addr = base[spoil->where] + spoil->value,
 	};

@@ -285,6 +285,27 @@ static void test_destroy_with_jobs_queued(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* Who waits for the second job does not run it while the first one runs. */
+static void test_waiting_keeps_the_order(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_queue *queue = queue_on(b);
+	struct bitnpu_fence *first = submit(b, queue, GATED_ID, NULL), *second;
+	pthread_t thread;
+
+	for (int i = 0; i < 5000 && fake_count(&b->fake.executed) == 0; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = MS }, NULL);
+	second = submit(b, queue, GATED_ID + 1, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, open_gate_later, b), 0);
+	finish(second, 0);
+	assert_int_equal(bitnpu_fence_wait(first, 0, NULL), 0);
+	assert_int_equal(b->log[0], GATED_ID);
+	assert_int_equal(b->log[1], GATED_ID + 1);
+	bitnpu_fence_destroy(first);
+	pthread_join(thread, NULL);
+	bitnpu_queue_destroy(queue);
+}
+
 /* What a job needs lives as long as the job, whatever the caller drops meanwhile. */
 static void test_drop_everything(void **state)
 {
@@ -469,6 +490,7 @@ int main(void)
 		TEST(test_fences_between_devices),
 		TEST(test_failure),
 		TEST(test_destroy_with_jobs_queued),
+		TEST(test_waiting_keeps_the_order),
 		TEST(test_drop_everything),
 		TEST(test_refusals),
 		TEST(test_nops_need_no_engine),
