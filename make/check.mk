@@ -34,7 +34,7 @@ rusticl_env	:= RUSTICL_ENABLE=llvmpipe OCL_ICD_VENDORS=/etc/OpenCL/vendors/rusti
 suite_opencl	= -s opencl -t 900 "$(rusticl_env) $(BUILD)/tests/test_opencl" \
 		  -x $(foreach m,$(wildcard models/*.gguf),"$(BUILD)/bitnpu verify $(m)" \
 			"$(rusticl_env) $(BUILD)/bitnpu verify $(m) --device opencl") -T \
-		  -s oclgrind -t 900 -x "tests/oclgrind.sh $(BUILD)/check/oclgrind.log \
+		  -s oclgrind -t 900 -x "BITNPU_TEST_CASES=8 tests/oclgrind.sh $(BUILD)/check/oclgrind.log \
 			$(BUILD)/tests/test_opencl" -T
 suite_compilers	= -s compilers -t 600 tests/hostops-flags.sh -x \
 		  "MAKEFLAGS= $(MAKE) -s BUILD=$(BUILD)/clang CC=$(CLANG) all tests programs" -T

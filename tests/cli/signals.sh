@@ -9,7 +9,8 @@ after() {
 	seconds=$1
 	signal=$2
 	shift 2
-	timeout --foreground --preserve-status -k 60 -s "$signal" "$seconds" "$BITNPU" "$@" >"$tmp/out" 2>"$tmp/err"
+	timeout --foreground --preserve-status -k 60 -s "$signal" "$seconds" \
+		"$BITNPU" "$@" >"$tmp/out" 2>"$tmp/err"
 	rc=$?
 }
 
@@ -33,11 +34,13 @@ report $? 'run: SIGINT that is ignored stays ignored'
 mkfifo "$tmp/fifo"
 sleep 30 >"$tmp/fifo" &
 sleeper=$!
-timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
+timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" \
+	<"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
 rc=$?
 [ "$rc" -eq 130 ] && one_line 'standard input: Interrupted'
 report $? 'run: SIGINT while the prompt is awaited'
-timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" --chat <"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
+timeout --foreground --preserve-status -s INT 1 "$BITNPU" run "$MODEL" --chat \
+	<"$tmp/fifo" >"$tmp/out" 2>"$tmp/err"
 rc=$?
 [ "$rc" -eq 130 ] && [ ! -s "$tmp/err" ]
 report $? 'run --chat: SIGINT while a turn is awaited'

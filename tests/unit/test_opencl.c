@@ -13,7 +13,15 @@
 #include <opencl/opencl.h>
 #include <tests/support/matmul_case.h>
 
+/* Cases of each variant, unless BITNPU_TEST_CASES says another number: simulators are slow. */
 #define CASES	48
+
+static int case_count(void)
+{
+	const char *cases = getenv("BITNPU_TEST_CASES");
+
+	return cases ? atoi(cases) : CASES;
+}
 
 static void check_case(struct bitnpu_device *dev, struct bitnpu_device *golden,
 		       const struct matmul_case *c, uint64_t seed)
@@ -57,6 +65,7 @@ static void test_variants(void **state)
 		print_message("# no OpenCL device\n");
 		skip();
 	}
+	assert_true(case_count() > 0);
 	assert_int_equal(bitnpu_device_open("golden", &golden, &err), 0);
 	for (const struct bitnpu_cl_variant *v = bitnpu_cl_variants; v->name; v++) {
 		struct bitnpu_device *dev;
@@ -68,7 +77,7 @@ static void test_variants(void **state)
 			continue;
 		}
 		tried++;
-		for (int i = 0; i < CASES; i++) {
+		for (int i = 0; i < case_count(); i++) {
 			if (i % 4)
 				matmul_case_random(&c, &seed, 9, 70, 1500);
 			else
