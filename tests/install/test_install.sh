@@ -96,7 +96,8 @@ grep -q 'libbitnpu\.so\.0' "$work/log" && ! grep -q 'OpenCL\|pcre2' "$work/log"
 report $? "a program needs libbitnpu.so.0 and not the libraries behind it"
 
 bash -c '. "$1/share/bash-completion/completions/bitnpu"
-	COMP_WORDS=("$1/bin/bitnpu" run --te) COMP_CWORD=2 && _bitnpu &&
+	COMP_WORDS=("$1/bin/bitnpu" run --te) COMP_CWORD=2
+	_bitnpu "$1/bin/bitnpu" --te run
 	[ "${COMPREPLY[*]}" = --temp ]' - "$root" >"$work/log" 2>&1
 report $? "bash completes an option"
 
