@@ -26,8 +26,8 @@ report() {
 	failures=$((failures + 1))
 	echo "not ok $tests - $2"
 	echo "# exit ${rc-?}"
-	[ -f "$tmp/out" ] && head -c 2000 "$tmp/out" | sed 's/^/# out: /'
-	[ -f "$tmp/err" ] && head -c 2000 "$tmp/err" | sed 's/^/# err: /'
+	[ -f "$tmp/out" ] && { head -c 2000 "$tmp/out"; echo; } | sed 's/^/# out: /'
+	[ -f "$tmp/err" ] && { head -c 2000 "$tmp/err"; echo; } | sed 's/^/# err: /'
 	return 1
 }
 
