@@ -16,6 +16,8 @@ after() {
 
 # More text than there is time for.
 endless='-n 1000000 --ctx 1000000 --ignore-eos --temp 0 -p In'
+# The first run may compile kernels for longer than the signals wait.
+"$BITNPU" run "$MODEL" -n 2 --temp 0 -p In >/dev/null 2>&1
 
 # shellcheck disable=SC2086
 after 2 INT run "$MODEL" $endless --stats
