@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __BITNPU_DEVICE_H__
+#define __BITNPU_DEVICE_H__
+
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/regmap.h>
+#include <linux/workqueue.h>
+
+#include <drm/drm_device.h>
+
+#include "bitnpu_mmu.h"
+#include "bitnpu_regs.h"
+#include "bitnpu_ring.h"
+
+/**
+ * struct bitnpu_caps - what the NPU says of itself, checked at probe (docs/hardware.md, section 2.1)
+ */
+struct bitnpu_caps {
+	u32 hw_version, isa_version, implementation;
+	u64 features;
+	u32 cores, rings, ring_log2, asid_bits;
+	u32 bus_bits;
+	u32 mac_rows, mac_columns;
+	u32 sram_bytes, clock_khz;
+	u32 dma_bytes, dma_latency;
+};
+
+/**
+ * struct bitnpu_device - one NPU
+ * @drm: the DRM device; lives until the last file is closed, longer than the hardware
+ * @regmap: registers; only between drm_dev_enter() and drm_dev_exit(), and while powered
+ * @irq: the NPU's one interrupt
+ * @coherent: its bus sees the host's caches
+ * @caps: constant after probe
+ * @mmu: address spaces and the TLB
+ * @rings: the first @caps.rings are in use
+ * @reset_wq: ordered; timeouts, resets and dumps run here, one after the other
+ * @reset_work: a full reset that was asked for outside of a timeout handler
+ * @resets: since probe, ring resets included
+ * @dead: no reset helped: all jobs end with ENODEV.  Set once.
+ * @perf_lock: reading a counter's low half latches its high half: one reader at a time
+ */
+struct bitnpu_device {
+	struct drm_device drm;
+	struct regmap *regmap;
+	int irq;
+	bool coherent;
+	struct bitnpu_caps caps;
+	struct bitnpu_mmu mmu;
+	struct bitnpu_ring rings[BITNPU_MAX_RINGS];
+	struct workqueue_struct *reset_wq;
+	struct work_struct reset_work;
+	atomic_t resets;
+	bool dead;
+	struct mutex perf_lock;
+};
+
+static inline struct bitnpu_device *to_bitnpu_device(struct drm_device *drm)
+{
+	return container_of(drm, struct bitnpu_device, drm);
+}
+
+extern const struct dev_pm_ops bitnpu_pm_ops;
+
+/**
+ * bitnpu_device_probe() - the one probe, for every bus
+ * @dev: bus device; its driver data becomes the &struct bitnpu_device
+ * @regmap: registers, 32 bits wide, usable in atomic context
+ * @irq: number of the interrupt
+ *
+ * Return: 0 or a negative errno, logged with dev_err_probe().
+ */
+int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq);
+
+/**
+ * bitnpu_device_remove() - the reverse, also when the hardware is already gone
+ * @dev: bus device
+ *
+ * Jobs that have not ended end with ENODEV.  Open files stay, and get ENODEV.
+ */
+void bitnpu_device_remove(struct device *dev);
+
+/**
+ * bitnpu_device_start() - bring the NPU up after power-on or full reset (section 8)
+ * @bdev: powered
+ *
+ * Full reset, rings programmed and enabled, interrupts unmasked.  The rings are empty.
+ *
+ * Return: 0, or -EIO when it does not become ready.
+ */
+int bitnpu_device_start(struct bitnpu_device *bdev);
+
+/** bitnpu_device_quiesce() - mask interrupts, stop serving rings, wait for the interrupt thread */
+void bitnpu_device_quiesce(struct bitnpu_device *bdev);
+
+#endif /* __BITNPU_DEVICE_H__ */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __BITNPU_PERF_H__
+#define __BITNPU_PERF_H__
+
+struct bitnpu_device;
+struct bitnpu_job;
+struct bitnpu_record;
+struct drm_bitnpu_counters;
+struct drm_minor;
+
+/** bitnpu_perf_counters() - read the device's counters.  Return: 0, or -ENODEV */
+int bitnpu_perf_counters(struct bitnpu_device *bdev, struct drm_bitnpu_counters *counters);
+
+/** bitnpu_perf_account() - add what a job used to its context's usage; any context */
+void bitnpu_perf_account(struct bitnpu_job *job, const struct bitnpu_record *record);
+
+/** bitnpu_debugfs_init() - &drm_driver.debugfs_init: registers, rings, address spaces, contexts */
+void bitnpu_debugfs_init(struct drm_minor *minor);
+
+#endif /* __BITNPU_PERF_H__ */
