@@ -58,6 +58,8 @@ struct bitnpu_device;
  * @features: BITNPU_FEATURE_* mask
  * @memory_bytes: memory that buffers can take, 0 when unknown
  * @max_buffer_bytes: largest single buffer, 0 when unlimited
+ * @max_k_int32: largest K of a command with %BITNPU_Y_INT32, 0 when only the command set limits it
+ * @max_k_int64: likewise with %BITNPU_Y_INT64
  * @unified: buffers share memory with the host, nothing is copied
  */
 struct bitnpu_device_info {
@@ -68,6 +70,8 @@ struct bitnpu_device_info {
 	uint64_t features;
 	uint64_t memory_bytes;
 	uint64_t max_buffer_bytes;
+	uint32_t max_k_int32;
+	uint32_t max_k_int64;
 	bool unified;
 };
 

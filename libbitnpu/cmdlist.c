@@ -4,10 +4,12 @@
  * a list any number of times without looking at it again.
  *
  * Order of the checks of a command: bitnpu_cmd_check(), then UNMAPPED for x, w, s and y, then
- * READ_ONLY, then OVERLAP with x, w and s.  The first command that fails names the fault.
+ * READ_ONLY, then OVERLAP with x, w and s, then UNSUPPORTED when K is more than the device's memory
+ * takes.  The first command that fails names the fault.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core.h"
 
@@ -72,18 +74,50 @@ static int resolve_matmul(struct bitnpu_cmdlist *list, struct bitnpu_checked_cmd
 	return 0;
 }
 
+/* Rows of x lie in a device's own memory, which may bound K (docs/hardware.md, section 6). */
+static uint32_t max_k(const struct bitnpu_device_info *info, uint8_t output_format)
+{
+	return output_format == BITNPU_Y_INT64 ? info->max_k_int64 : info->max_k_int32;
+}
+
+static int check_k(const struct bitnpu_device_info *info, const struct bitnpu_matmul *mm,
+		   struct bitnpu_fault *fault)
+{
+	const uint32_t max = max_k(info, mm->output_format);
+
+	return max && mm->k > max ? refuse(fault, BITNPU_STATUS_UNSUPPORTED, FIELD(k), mm->k) : 0;
+}
+
+/* Say why @bytes, in which @fault was found, is no list for this device. */
+static int fail_check(const struct bitnpu_device_info *info, const uint8_t *bytes,
+		      const struct bitnpu_fault *fault, struct bitnpu_error *err)
+{
+	const uint8_t output_format = bytes[(size_t)fault->index * BITNPU_CMD_SIZE +
+					    FIELD(output_format)];
+	int ret = bitnpu_fail_fault(err, -EINVAL, fault);
+
+	if (fault->status == BITNPU_STATUS_UNSUPPORTED && fault->field == FIELD(k) && err) {
+		bitnpu_fail(err, ret, "command %u: k %llu: the memory of %s takes k up to %u with "
+			    "results of this format (%s)", fault->index,
+			    (unsigned long long)fault->addr, info->name,
+			    max_k(info, output_format), bitnpu_status_name(fault->status));
+		err->fault = *fault;
+	}
+	return ret;
+}
+
 /* Check command @index and append it to the list unless it is a NOP. */
 static int add_command(struct bitnpu_cmdlist *list, const uint8_t *bytes, uint32_t index,
 		       struct bitnpu_fault *fault)
 {
-	struct bitnpu_checked_cmd *cmd = &list->cmds[list->count];
-	const uint64_t features = list->ctx->dev->engine->info.features;
+	struct bitnpu_checked_cmd *cmd = &list->checked.cmds[list->checked.count];
+	const struct bitnpu_device_info *info = &list->ctx->dev->engine->info;
 	int ret = 0;
 
-	if (bitnpu_cmd_check(bytes, features, &cmd->mm, fault))
+	if (bitnpu_cmd_check(bytes, info->features, &cmd->mm, fault))
 		ret = -EINVAL;
 	else if (bytes[0] == BITNPU_OP_MATMUL)
-		ret = resolve_matmul(list, cmd, fault);
+		ret = resolve_matmul(list, cmd, fault) ?: check_k(info, &cmd->mm, fault);
 	if (ret) {
 		fault->index = index;
 		return ret;
@@ -92,7 +126,7 @@ static int add_command(struct bitnpu_cmdlist *list, const uint8_t *bytes, uint32
 		return 0;
 	cmd->opcode = bytes[0];
 	cmd->index = index;
-	list->count++;
+	list->checked.count++;
 	return 0;
 }
 
@@ -102,11 +136,14 @@ static void cmdlist_free(struct bitnpu_cmdlist *list)
 		bitnpu_bo_put(list->bos[i]);
 	bitnpu_context_put(list->ctx);
 	free(list->bos);
-	free(list->cmds);
+	free(list->checked.cmds);
+	free(list->checked.bytes);
 	free(list);
 }
 
-static struct bitnpu_cmdlist *cmdlist_alloc(struct bitnpu_context *ctx, size_t count)
+/* A list of @count unchecked commands. */
+static struct bitnpu_cmdlist *cmdlist_alloc(struct bitnpu_context *ctx, const void *cmds,
+					    size_t count)
 {
 	struct bitnpu_cmdlist *list = calloc(1, sizeof(*list));
 
@@ -115,13 +152,16 @@ static struct bitnpu_cmdlist *cmdlist_alloc(struct bitnpu_context *ctx, size_t c
 	bitnpu_ref_init(&list->ref);
 	bitnpu_ref_get(&ctx->ref);
 	list->ctx = ctx;
-	list->cmds = calloc(count, sizeof(*list->cmds));
+	list->checked.cmds = calloc(count, sizeof(*list->checked.cmds));
+	list->checked.bytes = malloc(count * BITNPU_CMD_SIZE);
 	/* A MATMUL names four buffers at most. */
 	list->bos = calloc(count, 4 * sizeof(*list->bos));
-	if (!list->cmds || !list->bos) {
+	if (!list->checked.cmds || !list->checked.bytes || !list->bos) {
 		cmdlist_free(list);
 		return NULL;
 	}
+	list->checked.size = count * BITNPU_CMD_SIZE;
+	memcpy(list->checked.bytes, cmds, list->checked.size);
 	return list;
 }
 
@@ -138,17 +178,17 @@ int bitnpu_cmdlist_create(struct bitnpu_context *ctx, const void *cmds, size_t b
 		refuse(&fault, BITNPU_STATUS_LENGTH, 0, bytes);
 		return bitnpu_fail_fault(err, -EINVAL, &fault);
 	}
-	list = cmdlist_alloc(ctx, count);
+	list = cmdlist_alloc(ctx, cmds, count);
 	if (!list)
 		return bitnpu_fail(err, -ENOMEM, "command list: no memory for %zu commands", count);
 	for (size_t i = 0; i < count && ret == 0; i++)
-		ret = add_command(list, (const uint8_t *)cmds + i * BITNPU_CMD_SIZE, i, &fault);
+		ret = add_command(list, list->checked.bytes + i * BITNPU_CMD_SIZE, i, &fault);
 	if (ret) {
-		bitnpu_fail_fault(err, ret, &fault);
+		fail_check(&ctx->dev->engine->info, list->checked.bytes, &fault, err);
 		goto free_list;
 	}
-	if (list->count && ops->prepare) {
-		ret = ops->prepare(ctx->dev->engine, list->cmds, list->count, &list->prepared, err);
+	if (list->checked.count && ops->prepare) {
+		ret = ops->prepare(ctx->engine, &list->checked, &list->prepared, err);
 		if (ret)
 			goto free_list;
 	}
@@ -162,12 +202,12 @@ free_list:
 
 void bitnpu_cmdlist_put(struct bitnpu_cmdlist *list)
 {
-	struct bitnpu_device *dev = list->ctx->dev;
+	struct bitnpu_context *ctx = list->ctx;
 
 	if (!bitnpu_ref_put(&list->ref))
 		return;
-	if (list->count && dev->ops->unprepare)
-		dev->ops->unprepare(dev->engine, list->prepared);
+	if (list->checked.count && ctx->dev->ops->unprepare)
+		ctx->dev->ops->unprepare(ctx->engine, list->prepared);
 	cmdlist_free(list);
 }
 

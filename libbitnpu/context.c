@@ -2,10 +2,9 @@
 /*
  * Contexts: address spaces and the buffers in them.
  *
- * The core hands out device addresses itself, for engines that have no MMU of their own: ascending,
- * never the same one twice (2^63 bytes outlast any process), with unmapped gaps between buffers, so
- * that a stale or overrun address is an error and never somebody else's buffer.  The table of
- * buffers is therefore sorted by appending.
+ * The core hands out device addresses itself where the engine has no MMU that does: ascending, never
+ * the same one twice (2^63 bytes outlast any process), with unmapped gaps between buffers, so that a
+ * stale or overrun address is an error and never somebody else's buffer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,29 +21,68 @@
 
 #define BO_FLAGS	BITNPU_BO_READ_ONLY
 
+static int engine_create(struct bitnpu_device *dev, struct bitnpu_engine_context **out,
+			 struct bitnpu_error *err)
+{
+	struct bitnpu_engine_context *engine;
+	int ret;
+
+	if (dev->ops->context_create) {
+		ret = dev->ops->context_create(dev->engine, out, err);
+		if (ret == 0)
+			(*out)->dev = dev->engine;
+		return ret;
+	}
+	engine = calloc(1, sizeof(*engine));
+	if (!engine)
+		return bitnpu_fail(err, -ENOMEM, "context: out of memory");
+	engine->dev = dev->engine;
+	*out = engine;
+	return 0;
+}
+
+static void engine_destroy(struct bitnpu_device *dev, struct bitnpu_engine_context *engine)
+{
+	if (dev->ops->context_destroy)
+		dev->ops->context_destroy(engine);
+	else
+		free(engine);
+}
+
 int bitnpu_context_create(struct bitnpu_device *dev, struct bitnpu_context **out,
 			  struct bitnpu_error *err)
 {
 	struct bitnpu_context *ctx = calloc(1, sizeof(*ctx));
+	int ret;
 
 	if (!ctx)
 		return bitnpu_fail(err, -ENOMEM, "context: out of memory");
 	if (pthread_mutex_init(&ctx->lock, NULL)) {
-		free(ctx);
-		return bitnpu_fail(err, -ENOMEM, "context: no resources for a lock");
+		ret = bitnpu_fail(err, -ENOMEM, "context: no resources for a lock");
+		goto free_ctx;
 	}
+	ret = engine_create(dev, &ctx->engine, err);
+	if (ret)
+		goto destroy_lock;
 	bitnpu_ref_init(&ctx->ref);
 	ctx->next_addr = FIRST_ADDR;
 	bitnpu_ref_get(&dev->ref);
 	ctx->dev = dev;
 	*out = ctx;
 	return 0;
+
+destroy_lock:
+	pthread_mutex_destroy(&ctx->lock);
+free_ctx:
+	free(ctx);
+	return ret;
 }
 
 void bitnpu_context_put(struct bitnpu_context *ctx)
 {
 	if (!bitnpu_ref_put(&ctx->ref))
 		return;
+	engine_destroy(ctx->dev, ctx->engine);
 	bitnpu_device_put(ctx->dev);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx->bos);
@@ -88,33 +126,52 @@ struct bitnpu_bo *bitnpu_context_find(struct bitnpu_context *ctx, uint64_t addr)
 	return bo;
 }
 
-/* Give @bo an address and enter it in the table. */
-static int map_bo(struct bitnpu_context *ctx, struct bitnpu_bo *bo)
+/* The engine's address of @bo, or the core's next.  Caller holds ctx->lock. */
+static int choose_addr(struct bitnpu_context *ctx, struct bitnpu_bo *bo)
 {
 	/* bo->engine->size <= 2^63, see round_up() */
 	const uint64_t span = (bo->engine->size / ADDR_GRANULE + 2) * ADDR_GRANULE;
-	int ret = 0;
 
-	pthread_mutex_lock(&ctx->lock);
-	if (span > LAST_ADDR - ctx->next_addr) {
-		ret = -ENOMEM;
-		goto unlock;
-	}
-	if (ctx->count == ctx->capacity) {
-		const size_t capacity = ctx->capacity ? 2 * ctx->capacity : 16;
-		struct bitnpu_bo **grown = realloc(ctx->bos, capacity * sizeof(*grown));
-
-		if (!grown) {
-			ret = -ENOMEM;
-			goto unlock;
-		}
-		ctx->bos = grown;
-		ctx->capacity = capacity;
-	}
+	bo->addr = bo->engine->addr;
+	if (bo->addr)
+		return 0;
+	if (span > LAST_ADDR - ctx->next_addr)
+		return -ENOMEM;
 	bo->addr = ctx->next_addr;
 	ctx->next_addr += span;
-	ctx->bos[ctx->count++] = bo;
-unlock:
+	return 0;
+}
+
+/* Caller holds ctx->lock. */
+static int grow_table(struct bitnpu_context *ctx)
+{
+	const size_t capacity = ctx->capacity ? 2 * ctx->capacity : 16;
+	struct bitnpu_bo **grown = realloc(ctx->bos, capacity * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	ctx->bos = grown;
+	ctx->capacity = capacity;
+	return 0;
+}
+
+/* Give @bo an address and enter it in the table. */
+static int map_bo(struct bitnpu_context *ctx, struct bitnpu_bo *bo)
+{
+	int ret = 0;
+	size_t i;
+
+	pthread_mutex_lock(&ctx->lock);
+	if (ctx->count == ctx->capacity)
+		ret = grow_table(ctx);
+	if (ret == 0)
+		ret = choose_addr(ctx, bo);
+	if (ret == 0) {
+		i = search(ctx, bo->addr) + 1;
+		memmove(ctx->bos + i + 1, ctx->bos + i, (ctx->count - i) * sizeof(*ctx->bos));
+		ctx->bos[i] = bo;
+		ctx->count++;
+	}
 	pthread_mutex_unlock(&ctx->lock);
 	return ret;
 }
@@ -177,10 +234,10 @@ static int new_bo(struct bitnpu_context *ctx, const char *what, const void *ptr,
 	bo->size = size;
 	bo->imported = ptr;
 	if (ptr)
-		ret = dev->ops->bo_import(dev->engine, ptr, round_up(size), flags, &bo->engine,
+		ret = dev->ops->bo_import(ctx->engine, ptr, round_up(size), flags, &bo->engine,
 					  err);
 	else
-		ret = dev->ops->bo_create(dev->engine, round_up(size), flags, &bo->engine, err);
+		ret = dev->ops->bo_create(ctx->engine, round_up(size), flags, &bo->engine, err);
 	if (ret)
 		goto destroy_lock;
 	ret = map_bo(ctx, bo);
@@ -195,7 +252,7 @@ static int new_bo(struct bitnpu_context *ctx, const char *what, const void *ptr,
 	return 0;
 
 destroy_engine:
-	dev->ops->bo_destroy(dev->engine, bo->engine);
+	dev->ops->bo_destroy(ctx->engine, bo->engine);
 destroy_lock:
 	pthread_mutex_destroy(&bo->lock);
 free_bo:
@@ -223,11 +280,10 @@ int bitnpu_bo_import(struct bitnpu_context *ctx, const void *ptr, uint64_t size,
 void bitnpu_bo_put(struct bitnpu_bo *bo)
 {
 	struct bitnpu_context *ctx = bo->ctx;
-	struct bitnpu_device *dev = ctx->dev;
 
 	if (!bitnpu_ref_put(&bo->ref))
 		return;
-	dev->ops->bo_destroy(dev->engine, bo->engine);
+	ctx->dev->ops->bo_destroy(ctx->engine, bo->engine);
 	pthread_mutex_destroy(&bo->lock);
 	free(bo);
 	bitnpu_context_put(ctx);
@@ -255,7 +311,7 @@ uint64_t bitnpu_bo_size(const struct bitnpu_bo *bo)
 
 int bitnpu_bo_map(struct bitnpu_bo *bo, uint32_t access, void **ptr, struct bitnpu_error *err)
 {
-	struct bitnpu_device *dev = bo->ctx->dev;
+	struct bitnpu_context *ctx = bo->ctx;
 	int ret;
 
 	if (!access || access & ~(BITNPU_MAP_READ | BITNPU_MAP_WRITE))
@@ -268,7 +324,7 @@ int bitnpu_bo_map(struct bitnpu_bo *bo, uint32_t access, void **ptr, struct bitn
 		ret = bitnpu_fail(err, -EBUSY, "map: buffer 0x%llx is mapped already",
 				  (unsigned long long)bo->addr);
 	else
-		ret = dev->ops->bo_map(dev->engine, bo->engine, access, err);
+		ret = ctx->dev->ops->bo_map(ctx->engine, bo->engine, access, err);
 	if (ret == 0) {
 		bo->mapped = true;
 		*ptr = bo->engine->host;
@@ -279,12 +335,12 @@ int bitnpu_bo_map(struct bitnpu_bo *bo, uint32_t access, void **ptr, struct bitn
 
 int bitnpu_bo_unmap(struct bitnpu_bo *bo, struct bitnpu_error *err)
 {
-	struct bitnpu_device *dev = bo->ctx->dev;
+	struct bitnpu_context *ctx = bo->ctx;
 	int ret;
 
 	pthread_mutex_lock(&bo->lock);
 	if (bo->mapped)
-		ret = dev->ops->bo_unmap(dev->engine, bo->engine, err);
+		ret = ctx->dev->ops->bo_unmap(ctx->engine, bo->engine, err);
 	else
 		ret = bitnpu_fail(err, -EINVAL, "unmap: buffer 0x%llx is not mapped",
 				  (unsigned long long)bo->addr);

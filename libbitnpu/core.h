@@ -56,15 +56,17 @@ void bitnpu_device_put(struct bitnpu_device *dev);
  * struct bitnpu_context - an address space
  * @ref: held by the caller and each buffer, list and queue
  * @dev: holds a reference
+ * @engine: the engine's part
  * @lock: protects all below
  * @bos: buffers that have not been destroyed, ascending by address; no references
  * @count: how many
  * @capacity: of @bos
- * @next_addr: where the next buffer goes
+ * @next_addr: where the next buffer goes that the engine gives no address
  */
 struct bitnpu_context {
 	struct bitnpu_ref ref;
 	struct bitnpu_device *dev;
+	struct bitnpu_engine_context *engine;
 	pthread_mutex_t lock;
 	struct bitnpu_bo **bos;
 	size_t count, capacity;
@@ -109,17 +111,15 @@ struct bitnpu_bo *bitnpu_context_find(struct bitnpu_context *ctx, uint64_t addr)
  * struct bitnpu_cmdlist - a checked command list; immutable
  * @ref: held by the caller and each job
  * @ctx: holds a reference
- * @cmds: checked commands, NOPs dropped
- * @count: how many
- * @bos: references to the buffers that @cmds name, repeats included
+ * @checked: what was checked, NOPs dropped
+ * @bos: references to the buffers that it names, repeats included
  * @bo_count: how many
  * @prepared: the engine's part
  */
 struct bitnpu_cmdlist {
 	struct bitnpu_ref ref;
 	struct bitnpu_context *ctx;
-	struct bitnpu_checked_cmd *cmds;
-	size_t count;
+	struct bitnpu_checked_list checked;
 	struct bitnpu_bo **bos;
 	size_t bo_count;
 	void *prepared;

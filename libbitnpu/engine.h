@@ -2,9 +2,12 @@
 /*
  * The engine interface: what golden and opencl implement, and cpu and accel will.
  *
- * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the address space, the
+ * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the table of buffers, the
  * check of command lists, job order and fences; an engine owns memory and execution.  An engine is
  * reached only through its ops, listed in engines.c: adding one touches no other.
+ *
+ * An engine without address spaces of its own leaves out context_create and lets the core hand out
+ * addresses.
  */
 #ifndef BITNPU_ENGINE_H
 #define BITNPU_ENGINE_H
@@ -21,15 +24,26 @@ struct bitnpu_engine_device {
 };
 
 /**
+ * struct bitnpu_engine_context - an engine's address space
+ * @dev: the device it is on
+ */
+struct bitnpu_engine_context {
+	struct bitnpu_engine_device *dev;
+};
+
+/**
  * struct bitnpu_engine_bo - an engine's buffer
  * @host: host address, valid between map and unmap; set for good where memory is unified
  * @size: bytes, a multiple of the page size
  * @flags: BITNPU_BO_*
+ * @addr: device address that the engine gave it, free for another once it is destroyed; 0: the core
+ *	is to choose one.  An engine gives all its buffers addresses or none.
  */
 struct bitnpu_engine_bo {
 	void *host;
 	uint64_t size;
 	uint32_t flags;
+	uint64_t addr;
 };
 
 /**
@@ -57,6 +71,20 @@ struct bitnpu_checked_cmd {
 };
 
 /**
+ * struct bitnpu_checked_list - a command list that passed every check; immutable
+ * @bytes: the commands as given, whose addresses are the buffers'
+ * @size: their length
+ * @cmds: what they say
+ * @count: how many of these
+ */
+struct bitnpu_checked_list {
+	uint8_t *bytes;
+	size_t size;
+	struct bitnpu_checked_cmd *cmds;
+	size_t count;
+};
+
+/**
  * struct bitnpu_engine_ops - one engine
  * @name: what device names begin with
  * @single: there is never a second device, so its name carries no index
@@ -65,13 +93,16 @@ struct bitnpu_checked_cmd {
  *	-ENODEV past the end
  * @open: open device @index and fill its info but for name and engine, which the core fills
  * @close: the reverse; nothing created on it is left
+ * @context_create: a new address space; may be NULL when a &struct bitnpu_engine_context is all it
+ *	takes, which the core then makes
+ * @context_destroy: the reverse; nothing created in it is left
  * @bo_create: allocate @size zeroed bytes (a multiple of the page size)
  * @bo_import: make page-aligned host memory a buffer, in place when unified, else by copying
  * @bo_destroy: free either
  * @bo_map: make contents visible to the host at bo->host (BITNPU_MAP_*)
  * @bo_unmap: the reverse
- * @prepare: compile @count checked commands to what @execute needs; may be NULL.  @cmds stays valid
- *	and unchanged until @unprepare.  A list of nothing but NOPs reaches neither this nor @execute
+ * @prepare: compile a checked list to what @execute needs; may be NULL.  The list stays as it is until
+ *	@unprepare.  A list of nothing but NOPs reaches neither this nor @execute
  * @unprepare: free it; may be NULL when @prepare is
  * @execute: run a prepared list to its end, results visible to later map calls and jobs.  Called
  *	by one thread at a time per queue, not always the same one, and by several queues at once,
@@ -87,20 +118,23 @@ struct bitnpu_engine_ops {
 	int (*describe)(unsigned int index, struct bitnpu_device_info *info);
 	int (*open)(unsigned int index, struct bitnpu_engine_device **dev, struct bitnpu_error *err);
 	void (*close)(struct bitnpu_engine_device *dev);
-	int (*bo_create)(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+	int (*context_create)(struct bitnpu_engine_device *dev, struct bitnpu_engine_context **ctx,
+			      struct bitnpu_error *err);
+	void (*context_destroy)(struct bitnpu_engine_context *ctx);
+	int (*bo_create)(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
 			 struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
-	int (*bo_import)(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size,
+	int (*bo_import)(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size,
 			 uint32_t flags, struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
-	void (*bo_destroy)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo);
-	int (*bo_map)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+	void (*bo_destroy)(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo);
+	int (*bo_map)(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 		      uint32_t access, struct bitnpu_error *err);
-	int (*bo_unmap)(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+	int (*bo_unmap)(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 			struct bitnpu_error *err);
-	int (*prepare)(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
-		       size_t count, void **prepared, struct bitnpu_error *err);
-	void (*unprepare)(struct bitnpu_engine_device *dev, void *prepared);
-	int (*execute)(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
-		       size_t count, void *prepared, struct bitnpu_error *err);
+	int (*prepare)(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		       void **prepared, struct bitnpu_error *err);
+	void (*unprepare)(struct bitnpu_engine_context *ctx, void *prepared);
+	int (*execute)(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		       void *prepared, struct bitnpu_error *err);
 };
 
 extern const struct bitnpu_engine_ops bitnpu_golden_ops;

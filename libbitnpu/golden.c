@@ -72,7 +72,7 @@ static void golden_close(struct bitnpu_engine_device *dev)
 	free(dev);
 }
 
-static int golden_bo_create(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+static int golden_bo_create(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
 			    struct bitnpu_engine_bo **out, struct bitnpu_error *err)
 {
 	struct golden_bo *bo = calloc(1, sizeof(*bo));
@@ -91,7 +91,7 @@ static int golden_bo_create(struct bitnpu_engine_device *dev, uint64_t size, uin
 	return 0;
 }
 
-static int golden_bo_import(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size,
+static int golden_bo_import(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size,
 			    uint32_t flags, struct bitnpu_engine_bo **out, struct bitnpu_error *err)
 {
 	struct golden_bo *bo = calloc(1, sizeof(*bo));
@@ -103,7 +103,7 @@ static int golden_bo_import(struct bitnpu_engine_device *dev, const void *ptr, u
 	return 0;
 }
 
-static void golden_bo_destroy(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *engine_bo)
+static void golden_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo)
 {
 	struct golden_bo *bo = (struct golden_bo *)engine_bo;
 
@@ -113,13 +113,13 @@ static void golden_bo_destroy(struct bitnpu_engine_device *dev, struct bitnpu_en
 }
 
 /* The host's memory is the device's: there is nothing to do to share it. */
-static int golden_bo_map(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+static int golden_bo_map(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 			 uint32_t access, struct bitnpu_error *err)
 {
 	return 0;
 }
 
-static int golden_bo_unmap(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+static int golden_bo_unmap(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 			   struct bitnpu_error *err)
 {
 	return 0;
@@ -160,24 +160,25 @@ static int golden_store(struct bitnpu_dma *base, __u64 addr, const void *src, __
 	return 0;
 }
 
-static int golden_execute(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
-			  size_t count, void *prepared, struct bitnpu_error *err)
+static int golden_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+			  void *prepared, struct bitnpu_error *err)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
+		const struct bitnpu_checked_cmd *cmd = &list->cmds[i];
 		struct golden_dma dma = {
 			.dma = { .load = golden_load, .store = golden_store },
-			.cmd = &cmds[i],
+			.cmd = cmd,
 		};
 		int ret;
 
 		/* In order, one at a time: every command is followed by a barrier anyway. */
-		if (cmds[i].opcode != BITNPU_OP_MATMUL)
+		if (cmd->opcode != BITNPU_OP_MATMUL)
 			continue;
-		ret = bitnpu_matmul_run(&cmds[i].mm, &dma.dma);
+		ret = bitnpu_matmul_run(&cmd->mm, &dma.dma);
 		if (ret) {
 			const struct bitnpu_fault fault = {
 				.status = BITNPU_STATUS_DEVICE,
-				.index = cmds[i].index,
+				.index = cmd->index,
 			};
 
 			return bitnpu_fail_fault(err, ret, &fault);

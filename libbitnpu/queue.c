@@ -85,11 +85,11 @@ static int wait_for_fences(struct job *job, struct bitnpu_error *err)
 
 static int execute(struct bitnpu_cmdlist *list, struct bitnpu_error *err)
 {
-	struct bitnpu_device *dev = list->ctx->dev;
+	struct bitnpu_context *ctx = list->ctx;
 
-	if (list->count == 0)
+	if (list->checked.count == 0)
 		return 0;
-	return dev->ops->execute(dev->engine, list->cmds, list->count, list->prepared, err);
+	return ctx->dev->ops->execute(ctx->engine, &list->checked, list->prepared, err);
 }
 
 /* Run a job that take_head() returned, on whatever thread. */

@@ -118,10 +118,10 @@ release:
 	return ret;
 }
 
-int bitnpu_cl_execute(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
-		      size_t count, void *prepared, struct bitnpu_error *err)
+int bitnpu_cl_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		      void *prepared, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	const struct bitnpu_cl_plan *plan = prepared;
 	struct bitnpu_cl_stream *stream;
 	cl_event *events;

@@ -75,10 +75,10 @@ static int upload(struct bitnpu_cl_device *dev, struct bitnpu_cl_bo *bo, const v
 	return status ? bitnpu_cl_fail(err, status, what) : 0;
 }
 
-int bitnpu_cl_bo_create(struct bitnpu_engine_device *base, uint64_t size, uint32_t flags,
+int bitnpu_cl_bo_create(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
 			struct bitnpu_engine_bo **out, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_bo *bo = new_bo(dev, size, flags, err);
 	cl_int status;
 	int ret;
@@ -106,14 +106,14 @@ int bitnpu_cl_bo_create(struct bitnpu_engine_device *base, uint64_t size, uint32
 	*out = &bo->base;
 	return 0;
 fail:
-	bitnpu_cl_bo_destroy(base, &bo->base);
+	bitnpu_cl_bo_destroy(ctx, &bo->base);
 	return ret;
 }
 
-int bitnpu_cl_bo_import(struct bitnpu_engine_device *base, const void *ptr, uint64_t size,
+int bitnpu_cl_bo_import(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size,
 			uint32_t flags, struct bitnpu_engine_bo **out, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_bo *bo = new_bo(dev, size, flags, err);
 	cl_int status;
 	int ret;
@@ -129,7 +129,7 @@ int bitnpu_cl_bo_import(struct bitnpu_engine_device *base, const void *ptr, uint
 		ret = status ? bitnpu_cl_fail(err, status, "clCreateBuffer") :
 			       upload(dev, bo, ptr, err);
 		if (ret) {
-			bitnpu_cl_bo_destroy(base, &bo->base);
+			bitnpu_cl_bo_destroy(ctx, &bo->base);
 			return ret;
 		}
 	}
@@ -137,7 +137,7 @@ int bitnpu_cl_bo_import(struct bitnpu_engine_device *base, const void *ptr, uint
 	return 0;
 }
 
-void bitnpu_cl_bo_destroy(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *engine_bo)
+void bitnpu_cl_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo)
 {
 	struct bitnpu_cl_bo *bo = (struct bitnpu_cl_bo *)engine_bo;
 
@@ -211,10 +211,10 @@ static int unmap_shadow(struct bitnpu_cl_stream *stream, struct bitnpu_cl_bo *bo
 }
 
 /* The core has at most one map of a buffer at a time, and calls for a buffer one after another. */
-int bitnpu_cl_bo_map(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *engine_bo,
+int bitnpu_cl_bo_map(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo,
 		     uint32_t access, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_bo *bo = (struct bitnpu_cl_bo *)engine_bo;
 	struct bitnpu_cl_stream *stream;
 	int ret;
@@ -229,10 +229,10 @@ int bitnpu_cl_bo_map(struct bitnpu_engine_device *base, struct bitnpu_engine_bo 
 	return ret;
 }
 
-int bitnpu_cl_bo_unmap(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *engine_bo,
+int bitnpu_cl_bo_unmap(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo,
 		       struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_bo *bo = (struct bitnpu_cl_bo *)engine_bo;
 	struct bitnpu_cl_stream *stream;
 	int ret;

@@ -234,8 +234,8 @@ int bitnpu_cl_stream_get(struct bitnpu_cl_device *dev, struct bitnpu_cl_stream *
 void bitnpu_cl_stream_put(struct bitnpu_cl_device *dev, struct bitnpu_cl_stream *stream,
 			  bool failed);
 void bitnpu_cl_streams_release(struct bitnpu_cl_device *dev);
-int bitnpu_cl_execute(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
-		      size_t count, void *prepared, struct bitnpu_error *err);
+int bitnpu_cl_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		      void *prepared, struct bitnpu_error *err);
 
 /* memory.c */
 
@@ -256,14 +256,14 @@ struct bitnpu_cl_bo {
 	uint32_t access;
 };
 
-int bitnpu_cl_bo_create(struct bitnpu_engine_device *base, uint64_t size, uint32_t flags,
+int bitnpu_cl_bo_create(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
 			struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
-int bitnpu_cl_bo_import(struct bitnpu_engine_device *base, const void *ptr, uint64_t size,
+int bitnpu_cl_bo_import(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size,
 			uint32_t flags, struct bitnpu_engine_bo **bo, struct bitnpu_error *err);
-void bitnpu_cl_bo_destroy(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo);
-int bitnpu_cl_bo_map(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo,
+void bitnpu_cl_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo);
+int bitnpu_cl_bo_map(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 		     uint32_t access, struct bitnpu_error *err);
-int bitnpu_cl_bo_unmap(struct bitnpu_engine_device *base, struct bitnpu_engine_bo *bo,
+int bitnpu_cl_bo_unmap(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 		       struct bitnpu_error *err);
 
 /* plan.c */
@@ -287,8 +287,8 @@ struct bitnpu_cl_plan {
 	struct bitnpu_cl_launch launches[];
 };
 
-int bitnpu_cl_prepare(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
-		      size_t count, void **prepared, struct bitnpu_error *err);
-void bitnpu_cl_unprepare(struct bitnpu_engine_device *base, void *prepared);
+int bitnpu_cl_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		      void **prepared, struct bitnpu_error *err);
+void bitnpu_cl_unprepare(struct bitnpu_engine_context *ctx, void *prepared);
 
 #endif /* BITNPU_OPENCL_H */

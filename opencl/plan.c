@@ -108,23 +108,24 @@ static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checke
 	return 0;
 }
 
-int bitnpu_cl_prepare(struct bitnpu_engine_device *base, const struct bitnpu_checked_cmd *cmds,
-		      size_t count, void **prepared, struct bitnpu_error *err)
+int bitnpu_cl_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+		      void **prepared, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_plan *plan;
 	int ret;
 
-	plan = calloc(1, sizeof(*plan) + count * sizeof(plan->launches[0]));
+	plan = calloc(1, sizeof(*plan) + list->count * sizeof(plan->launches[0]));
 	if (!plan)
-		return bitnpu_fail(err, -ENOMEM, "opencl: out of memory for %zu commands", count);
-	for (size_t i = 0; i < count; i++) {
-		if (cmds[i].opcode != BITNPU_OP_MATMUL)
+		return bitnpu_fail(err, -ENOMEM, "opencl: out of memory for %zu commands",
+				   list->count);
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->cmds[i].opcode != BITNPU_OP_MATMUL)
 			continue;
 		/* Counted first, so that a half-made entry is freed too. */
-		ret = plan_command(dev, &cmds[i], &plan->launches[plan->count++], err);
+		ret = plan_command(dev, &list->cmds[i], &plan->launches[plan->count++], err);
 		if (ret) {
-			bitnpu_cl_unprepare(base, plan);
+			bitnpu_cl_unprepare(ctx, plan);
 			return ret;
 		}
 	}
@@ -132,7 +133,7 @@ int bitnpu_cl_prepare(struct bitnpu_engine_device *base, const struct bitnpu_che
 	return 0;
 }
 
-void bitnpu_cl_unprepare(struct bitnpu_engine_device *base, void *prepared)
+void bitnpu_cl_unprepare(struct bitnpu_engine_context *ctx, void *prepared)
 {
 	struct bitnpu_cl_plan *plan = prepared;
 

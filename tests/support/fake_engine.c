@@ -15,9 +15,9 @@ struct fake_bo {
 	void *memory;
 };
 
-static struct fake_engine *fake_of(struct bitnpu_engine_device *dev)
+static struct fake_engine *fake_of(struct bitnpu_engine_context *ctx)
 {
-	return ((struct fake_device *)dev)->fake;
+	return ((struct fake_device *)ctx->dev)->fake;
 }
 
 static void add(int *count, int by)
@@ -32,14 +32,36 @@ int fake_count(const int *count)
 
 static void fake_close(struct bitnpu_engine_device *dev)
 {
-	add(&fake_of(dev)->devices, -1);
+	add(&((struct fake_device *)dev)->fake->devices, -1);
 	free(dev);
 }
 
-static int new_bo(struct bitnpu_engine_device *dev, const void *ptr, uint64_t size, uint32_t flags,
+static int fake_context_create(struct bitnpu_engine_device *dev,
+			       struct bitnpu_engine_context **out, struct bitnpu_error *err)
+{
+	struct fake_engine *fake = ((struct fake_device *)dev)->fake;
+	struct bitnpu_engine_context *ctx;
+
+	if (fake->fail_context)
+		return bitnpu_fail(err, fake->fail_context, "fake: no context");
+	ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		abort();
+	add(&fake->contexts, 1);
+	*out = ctx;
+	return 0;
+}
+
+static void fake_context_destroy(struct bitnpu_engine_context *ctx)
+{
+	add(&fake_of(ctx)->contexts, -1);
+	free(ctx);
+}
+
+static int new_bo(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size, uint32_t flags,
 		  struct bitnpu_engine_bo **out, struct bitnpu_error *err)
 {
-	struct fake_engine *fake = fake_of(dev);
+	struct fake_engine *fake = fake_of(ctx);
 	struct fake_bo *bo;
 
 	if (fake->fail_bo)
@@ -51,30 +73,31 @@ static int new_bo(struct bitnpu_engine_device *dev, const void *ptr, uint64_t si
 	bo->engine.host = ptr ? (void *)ptr : bo->memory;
 	bo->engine.size = size;
 	bo->engine.flags = flags;
+	bo->engine.addr = fake->addr;
 	add(&fake->bos, 1);
 	*out = &bo->engine;
 	return 0;
 }
 
-static int fake_bo_create(struct bitnpu_engine_device *dev, uint64_t size, uint32_t flags,
+static int fake_bo_create(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
 			  struct bitnpu_engine_bo **bo, struct bitnpu_error *err)
 {
-	return new_bo(dev, NULL, size, flags, bo, err);
+	return new_bo(ctx, NULL, size, flags, bo, err);
 }
 
-static void fake_bo_destroy(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *engine_bo)
+static void fake_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo)
 {
 	struct fake_bo *bo = (struct fake_bo *)engine_bo;
 
-	add(&fake_of(dev)->bos, -1);
+	add(&fake_of(ctx)->bos, -1);
 	free(bo->memory);
 	free(bo);
 }
 
-static int fake_bo_map(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+static int fake_bo_map(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 		       uint32_t access, struct bitnpu_error *err)
 {
-	struct fake_engine *fake = fake_of(dev);
+	struct fake_engine *fake = fake_of(ctx);
 
 	if (fake->fail_map)
 		return bitnpu_fail(err, fake->fail_map, "fake: no map");
@@ -83,10 +106,10 @@ static int fake_bo_map(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo
 	return 0;
 }
 
-static int fake_bo_unmap(struct bitnpu_engine_device *dev, struct bitnpu_engine_bo *bo,
+static int fake_bo_unmap(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
 			 struct bitnpu_error *err)
 {
-	struct fake_engine *fake = fake_of(dev);
+	struct fake_engine *fake = fake_of(ctx);
 
 	add(&fake->maps, -1);
 	if (fake->fail_unmap)
@@ -94,10 +117,10 @@ static int fake_bo_unmap(struct bitnpu_engine_device *dev, struct bitnpu_engine_
 	return 0;
 }
 
-static int fake_prepare(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
-			size_t count, void **prepared, struct bitnpu_error *err)
+static int fake_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+			void **prepared, struct bitnpu_error *err)
 {
-	struct fake_engine *fake = fake_of(dev);
+	struct fake_engine *fake = fake_of(ctx);
 
 	if (fake->fail_prepare)
 		return bitnpu_fail(err, fake->fail_prepare, "fake: no preparation");
@@ -106,24 +129,24 @@ static int fake_prepare(struct bitnpu_engine_device *dev, const struct bitnpu_ch
 	return 0;
 }
 
-static void fake_unprepare(struct bitnpu_engine_device *dev, void *prepared)
+static void fake_unprepare(struct bitnpu_engine_context *ctx, void *prepared)
 {
-	if (prepared != fake_of(dev))
+	if (prepared != fake_of(ctx))
 		abort();
-	add(&fake_of(dev)->prepared, -1);
+	add(&fake_of(ctx)->prepared, -1);
 }
 
-static int fake_execute(struct bitnpu_engine_device *dev, const struct bitnpu_checked_cmd *cmds,
-			size_t count, void *prepared, struct bitnpu_error *err)
+static int fake_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+			void *prepared, struct bitnpu_error *err)
 {
-	struct fake_engine *fake = fake_of(dev);
+	struct fake_engine *fake = fake_of(ctx);
 	uint32_t id = 0;
 
-	if (prepared != fake || count == 0)
+	if (prepared != fake || list->count == 0)
 		abort();
-	for (size_t i = 0; i < count && id == 0; i++)
-		if (cmds[i].opcode == BITNPU_OP_MATMUL)
-			id = cmds[i].mm.m;
+	for (size_t i = 0; i < list->count && id == 0; i++)
+		if (list->cmds[i].opcode == BITNPU_OP_MATMUL)
+			id = list->cmds[i].mm.m;
 	add(&fake->executed, 1);
 	return fake->execute ? fake->execute(fake, id, err) : 0;
 }
@@ -131,6 +154,8 @@ static int fake_execute(struct bitnpu_engine_device *dev, const struct bitnpu_ch
 static const struct bitnpu_engine_ops fake_ops = {
 	.name = "fake",
 	.close = fake_close,
+	.context_create = fake_context_create,
+	.context_destroy = fake_context_destroy,
 	.bo_create = fake_bo_create,
 	.bo_import = new_bo,
 	.bo_destroy = fake_bo_destroy,

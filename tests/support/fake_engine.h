@@ -9,11 +9,13 @@
  * struct fake_engine - what the engine shall do and what it has seen
  * @features: feature mask of its device
  * @max_buffer_bytes: of its device
+ * @addr: device address of the next buffer; 0 leaves it to the core
+ * @fail_context: what context_create returns
  * @fail_bo: what bo_create and bo_import return, likewise @fail_map, @fail_unmap and @fail_prepare
  * @execute: called for each list with m of its first MATMUL, on the thread that executes; may be
  *	NULL
  * @user: for @execute
- * @devices: opened and not closed, likewise @bos and @prepared
+ * @devices: opened and not closed, likewise @contexts, @bos and @prepared
  * @maps: bo_map calls less bo_unmap calls
  * @access: of the last bo_map
  * @executed: lists executed
@@ -21,11 +23,11 @@
  * The counts are atomic.
  */
 struct fake_engine {
-	uint64_t features, max_buffer_bytes;
-	int fail_bo, fail_map, fail_unmap, fail_prepare;
+	uint64_t features, max_buffer_bytes, addr;
+	int fail_context, fail_bo, fail_map, fail_unmap, fail_prepare;
 	int (*execute)(struct fake_engine *fake, uint32_t id, struct bitnpu_error *err);
 	void *user;
-	int devices, bos, prepared, maps, executed;
+	int devices, contexts, bos, prepared, maps, executed;
 	uint32_t access;
 };
 

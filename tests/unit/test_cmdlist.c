@@ -437,6 +437,39 @@ static void test_preparation(void **state)
 	assert_int_equal(fake_count(&b->fake.prepared), 0);
 }
 
+/* A device whose memory bounds K says so, each output format having its own bound. */
+static void test_largest_k(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_device_info *info = &b->dev->engine->info;
+	struct bitnpu_cmd_matmul int32 = b->good;
+	struct bitnpu_cmdlist *list;
+	struct bitnpu_error err;
+
+	int32.output_format = BITNPU_Y_INT32;
+	int32.group_shift = 0;
+	int32.s_addr = 0;
+	info->max_k_int32 = 99;
+	info->max_k_int64 = 100;
+	assert_int_equal(bitnpu_cmdlist_create(b->ctx, &b->good, sizeof(b->good), &list, NULL), 0);
+	bitnpu_cmdlist_destroy(list);
+	expect_refused(b, &int32, BITNPU_STATUS_UNSUPPORTED, FIELD(k), 100);
+	info->max_k_int32 = 0;
+	info->max_k_int64 = 98;
+	assert_int_equal(bitnpu_cmdlist_create(b->ctx, &int32, sizeof(int32), &list, NULL), 0);
+	bitnpu_cmdlist_destroy(list);
+	assert_int_equal(bitnpu_cmdlist_create(b->ctx, &b->good, sizeof(b->good), &list, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.message, "k 100"));
+	assert_non_null(strstr(err.message, "up to 98"));
+	assert_int_equal(err.fault.field, FIELD(k));
+	/* What is wrong on every device is reported as every device does. */
+	b->good.y_addr = b->good.x_addr;
+	assert_int_equal(bitnpu_cmdlist_create(b->ctx, &b->good, sizeof(b->good), &list, &err),
+			 -EINVAL);
+	assert_int_equal(err.fault.status, BITNPU_STATUS_OVERLAP);
+}
+
 /* What the engine is given: NOPs dropped, indexes of the list as it was, operands resolved. */
 static void test_checked_commands(void **state)
 {
@@ -449,10 +482,10 @@ static void test_checked_commands(void **state)
 	((struct bitnpu_cmd_matmul *)&cmds[3])->x_addr += 128;
 	assert_int_equal(bitnpu_cmdlist_create(b->ctx, cmds, sizeof(cmds), &list, NULL), 0);
 	memset(cmds, 0xff, sizeof(cmds));	/* the list has its own copy */
-	assert_int_equal(list->count, 2);
-	assert_int_equal(list->cmds[0].opcode, BITNPU_OP_BARRIER);
-	assert_int_equal(list->cmds[0].index, 1);
-	mm = &list->cmds[1];
+	assert_int_equal(list->checked.count, 2);
+	assert_int_equal(list->checked.cmds[0].opcode, BITNPU_OP_BARRIER);
+	assert_int_equal(list->checked.cmds[0].index, 1);
+	mm = &list->checked.cmds[1];
 	assert_int_equal(mm->opcode, BITNPU_OP_MATMUL);
 	assert_int_equal(mm->index, 3);
 	assert_ptr_equal(mm->x.bo, b->x->engine);
@@ -517,6 +550,7 @@ int main(void)
 		TEST(test_overlap),
 		TEST(test_references),
 		TEST(test_preparation),
+		TEST(test_largest_k),
 		TEST(test_checked_commands),
 		TEST(test_mutations),
 	};

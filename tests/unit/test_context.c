@@ -45,6 +45,7 @@ static int teardown(void **state)
 	bitnpu_device_close(b->dev);
 	assert_int_equal(fake_count(&b->fake.bos), 0);
 	assert_int_equal(fake_count(&b->fake.maps), 0);
+	assert_int_equal(fake_count(&b->fake.contexts), 0);
 	assert_int_equal(fake_count(&b->fake.devices), 0);
 	free(b);
 	return 0;
@@ -108,6 +109,48 @@ static void test_addresses(void **state)
 		bitnpu_bo_destroy(bos[j]);
 	assert_null(find(b->ctx, 0));
 	assert_null(find(b->ctx, UINT64_MAX));
+}
+
+/* An engine with an MMU gives addresses in any order, and gives one again once its buffer is gone. */
+static void test_engine_addresses(void **state)
+{
+	static const uint64_t addrs[] = { 0x700000, 0x100000, 0x300000, 0x900000, 0x200000 };
+	struct bench *b = *state;
+	struct bitnpu_bo *bos[5];
+
+	for (int i = 0; i < 5; i++) {
+		b->fake.addr = addrs[i];
+		bos[i] = new_bo(b->ctx, b->page);
+		assert_int_equal(bitnpu_bo_address(bos[i]), addrs[i]);
+	}
+	for (int i = 0; i < 5; i++) {
+		assert_ptr_equal(find(b->ctx, addrs[i]), bos[i]);
+		assert_ptr_equal(find(b->ctx, addrs[i] + b->page - 1), bos[i]);
+		assert_null(find(b->ctx, addrs[i] + b->page));
+		assert_null(find(b->ctx, addrs[i] - 1));
+	}
+	bitnpu_bo_destroy(bos[2]);
+	assert_null(find(b->ctx, addrs[2]));
+	assert_ptr_equal(find(b->ctx, addrs[4]), bos[4]);
+	assert_ptr_equal(find(b->ctx, addrs[0]), bos[0]);
+	b->fake.addr = addrs[2];
+	bos[2] = new_bo(b->ctx, b->page);
+	assert_ptr_equal(find(b->ctx, addrs[2]), bos[2]);
+	for (int i = 0; i < 5; i++)
+		bitnpu_bo_destroy(bos[i]);
+}
+
+static void test_no_context(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_context *ctx = NULL;
+	struct bitnpu_error err;
+
+	b->fake.fail_context = -EMFILE;
+	assert_int_equal(bitnpu_context_create(b->dev, &ctx, &err), -EMFILE);
+	assert_string_equal(err.message, "fake: no context");
+	assert_null(ctx);
+	assert_int_equal(fake_count(&b->fake.contexts), 1);
 }
 
 /* Two contexts are two address spaces: the same addresses, other buffers. */
@@ -273,6 +316,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_addresses),
+		TEST(test_engine_addresses),
+		TEST(test_no_context),
 		TEST(test_separate_spaces),
 		TEST(test_sizes),
 		TEST(test_out_of_addresses),
