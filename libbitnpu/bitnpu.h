@@ -225,6 +225,30 @@ BITNPU_API int bitnpu_fence_wait(struct bitnpu_fence *fence, int64_t timeout_ns,
 /** bitnpu_fence_destroy() - drop the caller's reference (NULL is ignored); the job runs on */
 BITNPU_API void bitnpu_fence_destroy(struct bitnpu_fence *fence);
 
+/**
+ * bitnpu_fence_export_fd() - the end of a job as a sync_file
+ * @fence: of a job on a device that the kernel drives ("accel"), or an imported one
+ * @fd: a new descriptor, the caller's: readable for poll() when the job has ended; SYNC_IOC_FILE_INFO
+ *	tells how.  Other drivers and processes can wait for it
+ * @err: optional
+ *
+ * While the job waits for a fence of an engine without sync_files, so does this.
+ *
+ * Return: 0, -ENOTSUP when the job is run by the host, or the error of a job that failed before the
+ * device got it.
+ */
+BITNPU_API int bitnpu_fence_export_fd(struct bitnpu_fence *fence, int *fd, struct bitnpu_error *err);
+
+/**
+ * bitnpu_fence_import_fd() - a fence of what a sync_file stands for, of any driver
+ * @fd: the sync_file; stays the caller's
+ * @fence: to wait for, or for jobs of any device to wait for; bitnpu_fence_destroy()
+ * @err: optional
+ *
+ * Return: 0, -EINVAL when @fd is no sync_file.
+ */
+BITNPU_API int bitnpu_fence_import_fd(int fd, struct bitnpu_fence **fence, struct bitnpu_error *err);
+
 /* ---- models -------------------------------------------------------------------------------- */
 
 struct bitnpu_model;

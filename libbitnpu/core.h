@@ -6,8 +6,8 @@
  * list and buffer hold the context, the context holds the device), so the caller may destroy them in
  * any order.
  *
- * Locks: none is held while an engine executes or prepares.  Order, outermost first: queue, fence.
- * The context's and a buffer's locks are leaves.
+ * Locks: none is held while an engine executes or prepares.  Order, outermost first: queue, fence,
+ * the fences that its job waits for.  The context's and a buffer's locks are leaves.
  */
 #ifndef BITNPU_CORE_H
 #define BITNPU_CORE_H
@@ -128,41 +128,109 @@ struct bitnpu_cmdlist {
 void bitnpu_cmdlist_put(struct bitnpu_cmdlist *list);
 
 /**
+ * struct bitnpu_job - a submitted list
+ * @next: the job after it in its queue
+ * @list: holds a reference
+ * @done: its fence; holds a reference until the job is in a device's queue
+ * @wait_count: length of @wait
+ * @wait: fences it waits for; holds references
+ */
+struct bitnpu_job {
+	struct bitnpu_job *next;
+	struct bitnpu_cmdlist *list;
+	struct bitnpu_fence *done;
+	size_t wait_count;
+	struct bitnpu_fence *wait[];
+};
+
+/** bitnpu_job_free() - free @job (NULL is ignored) and all it holds but @job->done */
+void bitnpu_job_free(struct bitnpu_job *job);
+
+/**
  * struct bitnpu_fence - the end of a job
  * @ref: held by the job, by the caller and by each job that waits for it
+ * @has_device: the job is for a queue of a device
+ * @fd: of an imported fence its sync_file, else -1
  * @lock: protects all below
- * @signaled_cond: broadcast once, when @signaled becomes true
- * @signaled: the job has ended
- * @queue: where the job is queued, NULL once it has ended; no reference
+ * @changed: broadcast when the job enters a device's queue and when it has ended
+ * @signaled: the job is known to have ended
+ * @queue: where the job is queued on the host, NULL once it is not; no reference
+ * @ctx: of a job that a device has got; holds a reference.  It never changes then, as @device
+ * @device: the device's part, or NULL
+ * @job: what it holds while the device has got it
+ * @next: the job after it in the device's queue; of &struct bitnpu_queue
  * @error: the job's error, code 0 when it succeeded; constant once @signaled
+ *
+ * A fence is of one of three kinds: on the host until its job's end (@queue), of a job in a device's
+ * queue (@device), or imported (@fd).  The latter two signal without the core, which notices when it
+ * looks: only then is @signaled set.
  */
 struct bitnpu_fence {
 	struct bitnpu_ref ref;
+	bool has_device;
+	int fd;
 	pthread_mutex_t lock;
-	pthread_cond_t signaled_cond;
+	pthread_cond_t changed;
 	bool signaled;
 	struct bitnpu_queue *queue;
+	struct bitnpu_context *ctx;
+	struct bitnpu_engine_fence *device;
+	struct bitnpu_job *job;
+	struct bitnpu_fence *next;
 	struct bitnpu_error error;
 };
 
-/** bitnpu_fence_create() - Return: an unsignaled fence of a job on @queue, or NULL without memory */
-struct bitnpu_fence *bitnpu_fence_create(struct bitnpu_queue *queue);
+/**
+ * bitnpu_fence_create() - Return: the fence of a job, or NULL without memory
+ * @queue: of the job, NULL for none
+ * @has_device: whether its jobs go to a device's queue
+ */
+struct bitnpu_fence *bitnpu_fence_create(struct bitnpu_queue *queue, bool has_device);
 
 /** bitnpu_fence_signal() - the job has ended; @error is NULL when it succeeded */
 void bitnpu_fence_signal(struct bitnpu_fence *fence, const struct bitnpu_error *error);
 
-/** bitnpu_fence_is_signaled() - Return: whether the job has ended */
+/**
+ * bitnpu_fence_hand_over() - the job has entered a device's queue
+ * @fence: its fence
+ * @ctx: its context
+ * @device: the device's part
+ * @job: what is to be freed when it has ended
+ */
+void bitnpu_fence_hand_over(struct bitnpu_fence *fence, struct bitnpu_context *ctx,
+			    struct bitnpu_engine_fence *device, struct bitnpu_job *job);
+
+/** bitnpu_fence_is_signaled() - Return: whether the job is known to have ended */
 bool bitnpu_fence_is_signaled(struct bitnpu_fence *fence);
+
+/** bitnpu_fence_is_known() - Return: whether it has ended or will without anything from the host */
+bool bitnpu_fence_is_known(struct bitnpu_fence *fence);
+
+/** bitnpu_fence_wait_known() - wait until it is; the job's error if that is known */
+int bitnpu_fence_wait_known(struct bitnpu_fence *fence, struct bitnpu_error *err);
+
+/* The end of a job as a file descriptor (sync_file.c); docs.kernel.org/driver-api/sync_file.html. */
+
+/** bitnpu_sync_file_wait() - as fence_wait of &struct bitnpu_engine_ops */
+int bitnpu_sync_file_wait(int fd, int64_t deadline_ns);
+/**
+ * bitnpu_sync_file_status() - how the job did
+ * @fd: maybe no sync_file
+ * @status: 1 ended well, 0 not yet, or the job's negative errno
+ *
+ * Return: 0, or -EINVAL when @fd is no sync_file.
+ */
+int bitnpu_sync_file_status(int fd, int *status);
 
 void bitnpu_queue_get(struct bitnpu_queue *queue);
 void bitnpu_queue_put(struct bitnpu_queue *queue);
 
 /**
- * bitnpu_queue_run_job() - run the job of @fence on the calling thread
+ * bitnpu_queue_run_job() - run the job of @fence, or hand it over, on the calling thread
  * @queue: where it is queued
  * @fence: the job's fence
  *
- * Does nothing unless the job is the next of an idle queue and all it waits for has ended.
+ * Does nothing unless the job is the next of an idle queue and need not wait.
  */
 void bitnpu_queue_run_job(struct bitnpu_queue *queue, struct bitnpu_fence *fence);
 

@@ -7,7 +7,8 @@
  * reached only through its ops, listed in engines.c: adding one touches no other.
  *
  * An engine without address spaces of its own leaves out context_create and lets the core hand out
- * addresses.
+ * addresses.  One whose device takes jobs in advance has queues of its own, and no execute: the core
+ * then hands each job over as soon as all it waits for is known to a device, and waits for none.
  */
 #ifndef BITNPU_ENGINE_H
 #define BITNPU_ENGINE_H
@@ -84,6 +85,20 @@ struct bitnpu_checked_list {
 	size_t count;
 };
 
+/* A queue of a device, and the end of a job in one: the engine's own. */
+struct bitnpu_engine_queue;
+struct bitnpu_engine_fence;
+
+/**
+ * struct bitnpu_engine_wait - what a job in a device's queue waits for
+ * @fence: of a job of the same context, or NULL
+ * @fd: a sync_file when @fence is NULL; stays the caller's
+ */
+struct bitnpu_engine_wait {
+	struct bitnpu_engine_fence *fence;
+	int fd;
+};
+
 /**
  * struct bitnpu_engine_ops - one engine
  * @name: what device names begin with
@@ -108,6 +123,17 @@ struct bitnpu_checked_list {
  *	by one thread at a time per queue, not always the same one, and by several queues at once,
  *	possibly with the same list.  On error fill @fault (its index is the command's @index) with
  *	%BITNPU_STATUS_DEVICE.
+ * @queue_create: a queue of the device, whose jobs run in the order of @submit.  NULL, as all below,
+ *	when the engine has @execute
+ * @queue_destroy: free it; all its jobs have ended
+ * @submit: put a prepared list, or NULL for one of NOPs, into the queue without waiting for anything.
+ *	Called by one thread at a time per queue.  The job starts after all of @waits have ended,
+ *	well or badly
+ * @fence_wait: wait until the job has ended.  @deadline_ns is absolute, CLOCK_MONOTONIC; 0 polls,
+ *	INT64_MAX is never.  Return: 0, or -ETIME
+ * @fence_status: how a job that has ended did: 0 or its error
+ * @fence_export: a new sync_file of the job's end
+ * @fence_destroy: free it; the job runs on
  *
  * All return 0 or a negative errno and fill @err.
  */
@@ -135,6 +161,16 @@ struct bitnpu_engine_ops {
 	void (*unprepare)(struct bitnpu_engine_context *ctx, void *prepared);
 	int (*execute)(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
 		       void *prepared, struct bitnpu_error *err);
+	int (*queue_create)(struct bitnpu_engine_context *ctx, struct bitnpu_engine_queue **queue,
+			    struct bitnpu_error *err);
+	void (*queue_destroy)(struct bitnpu_engine_queue *queue);
+	int (*submit)(struct bitnpu_engine_queue *queue, void *prepared,
+		      const struct bitnpu_engine_wait *waits, size_t wait_count,
+		      struct bitnpu_engine_fence **fence, struct bitnpu_error *err);
+	int (*fence_wait)(struct bitnpu_engine_fence *fence, int64_t deadline_ns);
+	int (*fence_status)(struct bitnpu_engine_fence *fence, struct bitnpu_error *err);
+	int (*fence_export)(struct bitnpu_engine_fence *fence, int *fd, struct bitnpu_error *err);
+	void (*fence_destroy)(struct bitnpu_engine_fence *fence);
 };
 
 extern const struct bitnpu_engine_ops bitnpu_golden_ops;

@@ -6,33 +6,21 @@
  * the next job of an idle queue runs it itself instead (bitnpu_queue_run_job()): then a small job
  * costs no hand-off.  Whoever runs a job holds the queue's "busy" mark from taking it off the head
  * to its end, which keeps the order.
+ *
+ * Where the device has queues, "to run" is to hand the job over (device_queue.c), which whoever submits
+ * it does at once, unless it waits for what no device knows of.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
-#include "core.h"
-
-/**
- * struct job - a submitted list
- * @next: the job after it
- * @list: holds a reference
- * @done: its fence; holds a reference
- * @wait_count: length of @wait
- * @wait: fences it waits for; holds references
- */
-struct job {
-	struct job *next;
-	struct bitnpu_cmdlist *list;
-	struct bitnpu_fence *done;
-	size_t wait_count;
-	struct bitnpu_fence *wait[];
-};
+#include "device_queue.h"
 
 /**
  * struct bitnpu_queue - a queue
  * @ref: held by the caller and, for moments, by helping waiters
  * @ctx: holds a reference
+ * @device: the device's queue, NULL when there is none
  * @thread: runs the jobs
  * @lock: protects all below
  * @work: signaled when there may be something for @thread to do
@@ -44,16 +32,18 @@ struct job {
 struct bitnpu_queue {
 	struct bitnpu_ref ref;
 	struct bitnpu_context *ctx;
+	struct bitnpu_device_queue *device;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct job *head, **tail;
+	struct bitnpu_job *head, **tail;
 	bool busy, stop;
 };
 
-/* Free all but the fence it signals. */
-static void job_free(struct job *job)
+void bitnpu_job_free(struct bitnpu_job *job)
 {
+	if (!job)
+		return;
 	for (size_t i = 0; i < job->wait_count; i++)
 		bitnpu_fence_destroy(job->wait[i]);
 	bitnpu_cmdlist_put(job->list);
@@ -61,9 +51,9 @@ static void job_free(struct job *job)
 }
 
 /* Take the head.  Caller holds queue->lock and has seen that the queue is idle and not empty. */
-static struct job *take_head(struct bitnpu_queue *queue)
+static struct bitnpu_job *take_head(struct bitnpu_queue *queue)
 {
-	struct job *job = queue->head;
+	struct bitnpu_job *job = queue->head;
 
 	queue->head = job->next;
 	if (!queue->head)
@@ -72,7 +62,7 @@ static struct job *take_head(struct bitnpu_queue *queue)
 	return job;
 }
 
-static int wait_for_fences(struct job *job, struct bitnpu_error *err)
+static int wait_for_fences(struct bitnpu_job *job, struct bitnpu_error *err)
 {
 	for (size_t i = 0; i < job->wait_count; i++) {
 		int ret = bitnpu_fence_wait(job->wait[i], BITNPU_WAIT_FOREVER, err);
@@ -92,26 +82,39 @@ static int execute(struct bitnpu_cmdlist *list, struct bitnpu_error *err)
 	return ctx->dev->ops->execute(ctx->engine, &list->checked, list->prepared, err);
 }
 
+static void set_idle(struct bitnpu_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->busy = false;
+	if (queue->head || queue->stop)
+		pthread_cond_signal(&queue->work);
+	pthread_mutex_unlock(&queue->lock);
+}
+
 /* Run a job that take_head() returned, on whatever thread. */
-static void run(struct bitnpu_queue *queue, struct job *job)
+static void run(struct bitnpu_queue *queue, struct bitnpu_job *job)
 {
 	struct bitnpu_fence *done = job->done;
 	struct bitnpu_error err;
 	int ret;
 
 	bitnpu_error_clear(&err);
-	ret = wait_for_fences(job, &err);
-	if (ret == 0)
-		ret = execute(job->list, &err);
+	if (queue->device) {
+		ret = bitnpu_device_queue_push(queue->device, job, &err);
+		if (ret == 0) {
+			set_idle(queue);
+			return;
+		}
+	} else {
+		ret = wait_for_fences(job, &err);
+		if (ret == 0)
+			ret = execute(job->list, &err);
+	}
 	err.code = ret;
 
 	/* Before the queue is idle: when it has been destroyed, its jobs hold nothing any more. */
-	job_free(job);
-	pthread_mutex_lock(&queue->lock);
-	queue->busy = false;
-	if (queue->head || queue->stop)
-		pthread_cond_signal(&queue->work);
-	pthread_mutex_unlock(&queue->lock);
+	bitnpu_job_free(job);
+	set_idle(queue);
 	bitnpu_fence_signal(done, ret ? &err : NULL);
 	bitnpu_fence_destroy(done);
 }
@@ -119,7 +122,7 @@ static void run(struct bitnpu_queue *queue, struct job *job)
 static void *queue_thread(void *data)
 {
 	struct bitnpu_queue *queue = data;
-	struct job *job;
+	struct bitnpu_job *job;
 
 	pthread_mutex_lock(&queue->lock);
 	for (;;) {
@@ -136,20 +139,28 @@ static void *queue_thread(void *data)
 	return NULL;
 }
 
-static bool is_ready(const struct job *job)
+/* Whether run() would not sleep.  Caller holds queue->lock, here and below. */
+static bool is_ready(const struct bitnpu_queue *queue, const struct bitnpu_job *job)
 {
 	for (size_t i = 0; i < job->wait_count; i++)
-		if (!bitnpu_fence_is_signaled(job->wait[i]))
+		if (queue->device ? !bitnpu_fence_is_known(job->wait[i]) :
+				    !bitnpu_fence_is_signaled(job->wait[i]))
 			return false;
 	return true;
 }
 
+static bool is_next(const struct bitnpu_queue *queue, const struct bitnpu_fence *fence)
+{
+	return !queue->busy && queue->head && queue->head->done == fence &&
+	       is_ready(queue, queue->head);
+}
+
 void bitnpu_queue_run_job(struct bitnpu_queue *queue, struct bitnpu_fence *fence)
 {
-	struct job *job = NULL;
+	struct bitnpu_job *job = NULL;
 
 	pthread_mutex_lock(&queue->lock);
-	if (!queue->busy && queue->head && queue->head->done == fence && is_ready(queue->head))
+	if (is_next(queue, fence))
 		job = take_head(queue);
 	pthread_mutex_unlock(&queue->lock);
 	if (job)
@@ -179,9 +190,16 @@ int bitnpu_queue_create(struct bitnpu_context *ctx, struct bitnpu_queue **out,
 		return bitnpu_fail(err, -ENOMEM, "queue: out of memory");
 	bitnpu_ref_init(&queue->ref);
 	queue->tail = &queue->head;
+	if (ctx->dev->ops->queue_create) {
+		ret = bitnpu_device_queue_create(ctx, &queue->device, err);
+		if (ret) {
+			free(queue);
+			return ret;
+		}
+	}
 	ret = -pthread_mutex_init(&queue->lock, NULL);
 	if (ret)
-		goto free_queue;
+		goto destroy_device;
 	ret = -pthread_cond_init(&queue->work, NULL);
 	if (ret)
 		goto destroy_lock;
@@ -198,7 +216,8 @@ put_context:
 	pthread_cond_destroy(&queue->work);
 destroy_lock:
 	pthread_mutex_destroy(&queue->lock);
-free_queue:
+destroy_device:
+	bitnpu_device_queue_destroy(queue->device);
 	free(queue);
 	return bitnpu_fail(err, ret, "queue: cannot start its thread");
 }
@@ -212,6 +231,7 @@ void bitnpu_queue_put(struct bitnpu_queue *queue)
 {
 	if (!bitnpu_ref_put(&queue->ref))
 		return;
+	bitnpu_device_queue_destroy(queue->device);
 	bitnpu_context_put(queue->ctx);
 	pthread_cond_destroy(&queue->work);
 	pthread_mutex_destroy(&queue->lock);
@@ -227,20 +247,21 @@ void bitnpu_queue_destroy(struct bitnpu_queue *queue)
 	pthread_cond_signal(&queue->work);
 	pthread_mutex_unlock(&queue->lock);
 	pthread_join(queue->thread, NULL);
+	bitnpu_device_queue_finish(queue->device);
 	bitnpu_queue_put(queue);
 }
 
-static struct job *job_create(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
-			      struct bitnpu_fence *const *wait, size_t wait_count)
+static struct bitnpu_job *job_create(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
+				     struct bitnpu_fence *const *wait, size_t wait_count)
 {
-	struct job *job;
+	struct bitnpu_job *job;
 
 	if (wait_count > (SIZE_MAX - sizeof(*job)) / sizeof(wait[0]))
 		return NULL;
 	job = calloc(1, sizeof(*job) + wait_count * sizeof(wait[0]));
 	if (!job)
 		return NULL;
-	job->done = bitnpu_fence_create(queue);
+	job->done = bitnpu_fence_create(queue, queue->device);
 	if (!job->done) {
 		free(job);
 		return NULL;
@@ -259,7 +280,8 @@ int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 			struct bitnpu_fence *const *wait, size_t wait_count,
 			struct bitnpu_fence **done, struct bitnpu_error *err)
 {
-	struct job *job;
+	struct bitnpu_job *job;
+	bool now;
 
 	if (list->ctx != queue->ctx)
 		return bitnpu_fail(err, -EINVAL, "submit: the list is of another context");
@@ -273,7 +295,13 @@ int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 	pthread_mutex_lock(&queue->lock);
 	*queue->tail = job;
 	queue->tail = &job->next;
-	pthread_cond_signal(&queue->work);
+	now = queue->device && is_next(queue, job->done);
+	if (now)
+		take_head(queue);
+	else
+		pthread_cond_signal(&queue->work);
 	pthread_mutex_unlock(&queue->lock);
+	if (now)
+		run(queue, job);
 	return 0;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fenv.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "session.h"
 
@@ -11,14 +10,6 @@
 #define DEFAULT_N_BATCH	128
 /* The rotary table is exact to float up to there (docs/numerics.md). */
 #define MAX_N_CTX	(1u << 20)
-
-uint64_t bitnpu_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int set_params(struct bitnpu_session *s, const struct bitnpu_session_params *params,
 		      struct bitnpu_error *err)

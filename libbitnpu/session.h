@@ -9,6 +9,7 @@
 #ifndef BITNPU_SESSION_H
 #define BITNPU_SESSION_H
 
+#include "clock.h"
 #include "kv_cache.h"
 #include "model.h"
 
@@ -154,8 +155,5 @@ void bitnpu_plan_free_all(struct bitnpu_session *s);
  */
 int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
 		struct bitnpu_error *err);
-
-/** bitnpu_now_ns() - Return: monotonic time */
-uint64_t bitnpu_now_ns(void);
 
 #endif /* BITNPU_SESSION_H */

@@ -2,7 +2,7 @@
 /* An engine that does what a test tells it to. */
 #include <stdlib.h>
 
-#include "fake_engine.h"
+#include "fake_queue.h"
 #include "libbitnpu/core.h"
 
 struct fake_device {
@@ -15,7 +15,7 @@ struct fake_bo {
 	void *memory;
 };
 
-static struct fake_engine *fake_of(struct bitnpu_engine_context *ctx)
+struct fake_engine *fake_of(struct bitnpu_engine_context *ctx)
 {
 	return ((struct fake_device *)ctx->dev)->fake;
 }
@@ -151,19 +151,33 @@ static int fake_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_c
 	return fake->execute ? fake->execute(fake, id, err) : 0;
 }
 
+#define COMMON_OPS \
+	.name = "fake", \
+	.close = fake_close, \
+	.context_create = fake_context_create, \
+	.context_destroy = fake_context_destroy, \
+	.bo_create = fake_bo_create, \
+	.bo_import = new_bo, \
+	.bo_destroy = fake_bo_destroy, \
+	.bo_map = fake_bo_map, \
+	.bo_unmap = fake_bo_unmap, \
+	.prepare = fake_prepare, \
+	.unprepare = fake_unprepare
+
 static const struct bitnpu_engine_ops fake_ops = {
-	.name = "fake",
-	.close = fake_close,
-	.context_create = fake_context_create,
-	.context_destroy = fake_context_destroy,
-	.bo_create = fake_bo_create,
-	.bo_import = new_bo,
-	.bo_destroy = fake_bo_destroy,
-	.bo_map = fake_bo_map,
-	.bo_unmap = fake_bo_unmap,
-	.prepare = fake_prepare,
-	.unprepare = fake_unprepare,
+	COMMON_OPS,
 	.execute = fake_execute,
+};
+
+static const struct bitnpu_engine_ops fake_queue_ops = {
+	COMMON_OPS,
+	.queue_create = fake_queue_create,
+	.queue_destroy = fake_queue_destroy,
+	.submit = fake_queue_submit,
+	.fence_wait = fake_fence_wait,
+	.fence_status = fake_fence_status,
+	.fence_export = fake_fence_export,
+	.fence_destroy = fake_fence_destroy,
 };
 
 void fake_engine_init(struct fake_engine *fake)
@@ -183,11 +197,11 @@ struct bitnpu_device *fake_device_open(struct fake_engine *fake)
 	if (!dev || !engine)
 		abort();
 	engine->fake = fake;
-	engine->engine.ops = &fake_ops;
+	engine->engine.ops = fake->has_queues ? &fake_queue_ops : &fake_ops;
 	engine->engine.info.features = fake->features;
 	engine->engine.info.max_buffer_bytes = fake->max_buffer_bytes;
 	bitnpu_ref_init(&dev->ref);
-	dev->ops = &fake_ops;
+	dev->ops = engine->engine.ops;
 	dev->engine = &engine->engine;
 	add(&fake->devices, 1);
 	return dev;

@@ -9,8 +9,9 @@
  * struct fake_engine - what the engine shall do and what it has seen
  * @features: feature mask of its device
  * @max_buffer_bytes: of its device
+ * @has_queues: its device takes jobs in advance (fake_queue.h) instead of executing them
  * @addr: device address of the next buffer; 0 leaves it to the core
- * @fail_context: what context_create returns
+ * @fail_context: what context_create returns, likewise @fail_queue
  * @fail_bo: what bo_create and bo_import return, likewise @fail_map, @fail_unmap and @fail_prepare
  * @execute: called for each list with m of its first MATMUL, on the thread that executes; may be
  *	NULL
@@ -24,7 +25,8 @@
  */
 struct fake_engine {
 	uint64_t features, max_buffer_bytes, addr;
-	int fail_context, fail_bo, fail_map, fail_unmap, fail_prepare;
+	int fail_context, fail_queue, fail_bo, fail_map, fail_unmap, fail_prepare;
+	bool has_queues;
 	int (*execute)(struct fake_engine *fake, uint32_t id, struct bitnpu_error *err);
 	void *user;
 	int devices, contexts, bos, prepared, maps, executed;
