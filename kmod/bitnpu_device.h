@@ -81,6 +81,9 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq);
  */
 void bitnpu_device_remove(struct device *dev);
 
+/** bitnpu_device_reset() - full reset (section 8).  Return: 0, or -EIO when it does not become ready */
+int bitnpu_device_reset(struct bitnpu_device *bdev);
+
 /**
  * bitnpu_device_start() - bring the NPU up after power-on or full reset (section 8)
  * @bdev: powered

@@ -5,11 +5,18 @@
 #include <linux/idr.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
+#include <linux/sizes.h>
 
 #include <drm/drm_mm.h>
 
+#include "bitnpu_regs.h"
+
 struct bitnpu_device;
 struct bitnpu_table;
+
+/* Device addresses of a context; nothing is ever mapped at and near zero. */
+#define BITNPU_VA_START		SZ_64K
+#define BITNPU_VA_END		BIT_ULL(BITNPU_VA_BITS)
 
 /**
  * struct bitnpu_mmu - what address spaces share
