@@ -403,7 +403,8 @@ struct drm_bitnpu_job {
  * @queue: in: its number
  * @flags: in: zero
  * @jobs: in: of &struct drm_bitnpu_job, 1 to %DRM_BITNPU_MAX_JOBS
- * @done: out: jobs that were queued
+ * @done: in: 0; out: jobs that were queued.  A call that a signal interrupted (EINTR) goes on where it
+ *	stopped when it is made again with what it left here.
  * @pad: zero
  *
  * Jobs are queued in their order.  A job may wait for what an earlier one of the same call signals.  When one
@@ -413,12 +414,14 @@ struct drm_bitnpu_job {
  * A job's fence ends with 0 or, as sync_file and syncobj report it:
  * EINVAL: a command was refused; EFAULT: memory not mapped or not writable; ETIME: no progress; EIO: the
  * device failed, or was reset while it ran a job that is not restartable; ECANCELED: an earlier job of the
- * context failed before this one ran; ENODEV: the device is gone.
+ * context failed before this one ran, or the process was killed; ENODEV: the device is gone.
  * The first failure bans the context, because what its later jobs read may be wrong: they are cancelled, and
  * further submissions fail with ENOTRECOVERABLE.  DRM_BITNPU_QUERY_CONTEXT tells why.  A new open file is a
  * new context.  Whether a fence that a job waits for ended in error makes no difference to the job.
  *
- * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, ENOTRECOVERABLE (banned),
+ * Jobs still run when the file is closed, but not those that have not begun when a signal kills the process.
+ *
+ * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, EINTR, ENOTRECOVERABLE (banned),
  * ENODEV (gone, or given up after failed resets).
  */
 struct drm_bitnpu_submit {
