@@ -13,6 +13,8 @@
 #include "bitnpu_regs.h"
 #include "bitnpu_ring.h"
 
+struct bitnpu_dump;
+
 /**
  * struct bitnpu_caps - what the NPU says of itself, checked at probe (docs/hardware.md, section 2.1)
  */
@@ -35,9 +37,13 @@ struct bitnpu_caps {
  * @caps: constant after probe
  * @mmu: address spaces and the TLB
  * @rings: the first @caps.rings are in use
- * @reset_wq: ordered; timeouts, resets and dumps run here, one after the other
- * @reset_work: a full reset that was asked for outside of a timeout handler
+ * @scheds: of the rings, for entities, which choose among them
+ * @reset_wq: ordered: whatever may reset something runs here, one after the other
+ * @reset_work: a full reset that was asked for
+ * @watch_work: looks at the progress of jobs while there are any in flight
+ * @dump: snapshot for devcoredump
  * @resets: since probe, ring resets included
+ * @lost_irqs: jobs found complete without an interrupt, since probe
  * @dead: no reset helped: all jobs end with ENODEV.  Set once.
  * @perf_lock: reading a counter's low half latches its high half: one reader at a time
  */
@@ -49,9 +55,12 @@ struct bitnpu_device {
 	struct bitnpu_caps caps;
 	struct bitnpu_mmu mmu;
 	struct bitnpu_ring rings[BITNPU_MAX_RINGS];
+	struct drm_gpu_scheduler *scheds[BITNPU_MAX_RINGS];
 	struct workqueue_struct *reset_wq;
 	struct work_struct reset_work;
-	atomic_t resets;
+	struct delayed_work watch_work;
+	struct bitnpu_dump *dump;
+	atomic_t resets, lost_irqs;
 	bool dead;
 	struct mutex perf_lock;
 };
@@ -88,7 +97,8 @@ int bitnpu_device_reset(struct bitnpu_device *bdev);
  * bitnpu_device_start() - bring the NPU up after power-on or full reset (section 8)
  * @bdev: powered
  *
- * Full reset, rings programmed and enabled, interrupts unmasked.  The rings are empty.
+ * Full reset, rings programmed and enabled, interrupts unmasked.  Jobs that were in flight are written
+ * again: see bitnpu_ring_start().
  *
  * Return: 0, or -EIO when it does not become ready.
  */

@@ -19,12 +19,14 @@
 #include "bitnpu_perf.h"
 
 unsigned int bitnpu_timeout_ms = 2000;
-module_param_named(timeout_ms, bitnpu_timeout_ms, uint, 0444);
-MODULE_PARM_DESC(timeout_ms, "a job without progress for so many ms is ended (default 2000)");
+module_param_named(timeout_ms, bitnpu_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(timeout_ms,
+		 "a job without progress for so many ms is ended (default 2000, at least 20)");
 
-unsigned int bitnpu_job_limit_ms;
+unsigned int bitnpu_job_limit_ms = 600000;
 module_param_named(job_limit_ms, bitnpu_job_limit_ms, uint, 0644);
-MODULE_PARM_DESC(job_limit_ms, "a job that runs longer is ended, progress or not (default 0: never)");
+MODULE_PARM_DESC(job_limit_ms,
+		 "a job that executes longer is ended, progress or not (default 600000, 0: never)");
 
 static int bitnpu_open(struct drm_device *drm, struct drm_file *file)
 {
@@ -166,13 +168,22 @@ const struct drm_driver bitnpu_drm_driver = {
 
 static int __init bitnpu_init(void)
 {
-	int ret = bitnpu_platform_register();
+	int ret = bitnpu_jobs_init();
 
 	if (ret)
 		return ret;
+	ret = bitnpu_platform_register();
+	if (ret)
+		goto jobs;
 	ret = bitnpu_pci_register();
 	if (ret)
-		bitnpu_platform_unregister();
+		goto platform;
+	return 0;
+
+platform:
+	bitnpu_platform_unregister();
+jobs:
+	bitnpu_jobs_exit();
 	return ret;
 }
 
@@ -180,6 +191,7 @@ static void __exit bitnpu_exit(void)
 {
 	bitnpu_pci_unregister();
 	bitnpu_platform_unregister();
+	bitnpu_jobs_exit();
 }
 
 module_init(bitnpu_init);
