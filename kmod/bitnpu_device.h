@@ -17,6 +17,21 @@ struct bitnpu_dump;
 
 /**
  * struct bitnpu_caps - what the NPU says of itself, checked at probe (docs/hardware.md, section 2.1)
+ * @hw_version: register HW_VERSION
+ * @isa_version: register ISA_VERSION
+ * @implementation: register IMPLEMENTATION
+ * @features: BITNPU_FEATURE_*
+ * @cores: 1 to 16
+ * @rings: 2 to 16
+ * @ring_log2: log2 of the entries of the largest ring
+ * @asid_bits: width of an ASID
+ * @bus_bits: width of a bus address
+ * @mac_rows: outputs of a core's MAC array
+ * @mac_columns: its inputs
+ * @sram_bytes: a core's SRAM
+ * @clock_khz: of cores and counters
+ * @dma_bytes: a cycle and core
+ * @dma_latency: cycles to the first byte
  */
 struct bitnpu_caps {
 	u32 hw_version, isa_version, implementation;

@@ -73,6 +73,8 @@ int bitnpu_vm_map(struct bitnpu_vm *vm, struct drm_mm_node *node, struct sg_tabl
 
 /**
  * bitnpu_vm_unmap() - take it back
+ * @vm: address space
+ * @node: what bitnpu_vm_map() filled in
  *
  * When this returns the NPU makes no access to the memory through @node's addresses.
  */

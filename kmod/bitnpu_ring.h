@@ -24,7 +24,8 @@ struct bitnpu_ring_entry;
 /**
  * struct bitnpu_watch - what was seen of a ring's first job when its progress was last looked at
  * @sequence: of the job
- * @progress: PROGRESS, and @command COMMAND
+ * @progress: PROGRESS
+ * @command: COMMAND
  * @active: it was executing
  * @kicked: TAIL was written again
  * @since: nothing has changed since then
@@ -43,8 +44,10 @@ struct bitnpu_watch {
  * @index: its number
  * @name: of the scheduler
  * @sched: lives until the DRM device is released; one credit an entry
- * @entries: 2^@log2 entries in coherent memory, @records likewise; freed when the hardware goes
- * @entries_dma: bus address of @entries, likewise @records_dma
+ * @entries: 2^@log2 entries in coherent memory; freed when the hardware goes
+ * @records: likewise
+ * @entries_dma: bus address of @entries
+ * @records_dma: of @records
  * @log2: size
  * @done_lock: held while jobs are taken off the ring and their fences signalled, so that this
  *	happens in order.  Nothing that allocates may be done inside.

@@ -37,7 +37,8 @@ struct bitnpu_state_entry {
  * @time: when it was taken
  * @powered: registers were read
  * @rings: number of @ring that are used
- * @resets: of the device, @lost_irqs likewise
+ * @resets: of the device
+ * @lost_irqs: of the device
  * @registers: in the order of the table that prints them
  * @ring: head and tail as the driver counts them, its registers, and @kept of its entries
  */
