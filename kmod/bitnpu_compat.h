@@ -20,9 +20,7 @@ static inline int bitnpu_sched_init(struct drm_gpu_scheduler *sched,
 #ifdef BITNPU_HAVE_SCHED_INIT_ARGS
 	const struct drm_sched_init_args args = {
 		.ops = ops,
-#ifdef BITNPU_HAVE_SCHED_NUM_RQS
 		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
-#endif
 		.credit_limit = credits,
 		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = name,

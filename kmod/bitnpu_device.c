@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One NPU, whatever bus it is on: capabilities, start, interrupt, removal. */
+#include <linux/bitfield.h>
 #include <linux/dma-map-ops.h>
 #include <linux/interrupt.h>
 #include <linux/pm_runtime.h>
@@ -212,9 +213,9 @@ static void log_device(struct bitnpu_device *bdev)
 {
 	const struct bitnpu_caps *caps = &bdev->caps;
 
-	drm_info(&bdev->drm, "hardware %lu.%lu, %u cores of %u x %u MACs, %u KiB SRAM, %u rings\n",
-		 FIELD_GET(BITNPU_VERSION_MAJOR, caps->hw_version),
-		 FIELD_GET(BITNPU_VERSION_MINOR, caps->hw_version), caps->cores, caps->mac_rows,
+	drm_info(&bdev->drm, "hardware %u.%u, %u cores of %u x %u MACs, %u KiB SRAM, %u rings\n",
+		 (u32)FIELD_GET(BITNPU_VERSION_MAJOR, caps->hw_version),
+		 (u32)FIELD_GET(BITNPU_VERSION_MINOR, caps->hw_version), caps->cores, caps->mac_rows,
 		 caps->mac_columns, caps->sram_bytes >> 10, caps->rings);
 }
 

@@ -6,6 +6,7 @@
  * smallest hole that fits, so what was mapped once is used again, and a table that stays needs no
  * invalidation of what hardware may know of its address.
  */
+#include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>

@@ -2,7 +2,6 @@
 /*
  * Rings: entries out, records in (docs/hardware.md, sections 3, 4 and 8).
  */
-#include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
 #include <linux/regmap.h>
 #include <linux/slab.h>

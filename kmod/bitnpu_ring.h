@@ -72,7 +72,7 @@ struct bitnpu_watch {
 struct bitnpu_ring {
 	struct bitnpu_device *bdev;
 	u32 index;
-	char name[16];
+	char name[24];
 	struct drm_gpu_scheduler sched;
 	struct bitnpu_ring_entry *entries;
 	struct bitnpu_record *records;
