@@ -61,6 +61,7 @@ struct bitnpu_device;
  * @max_k_int32: largest K of a command with %BITNPU_Y_INT32, 0 when only the command set limits it
  * @max_k_int64: likewise with %BITNPU_Y_INT64
  * @unified: buffers share memory with the host, nothing is copied
+ * @prototype: a simulator, or hardware in the making, which "auto" passes over
  */
 struct bitnpu_device_info {
 	char name[32];
@@ -73,6 +74,7 @@ struct bitnpu_device_info {
 	uint32_t max_k_int32;
 	uint32_t max_k_int64;
 	bool unified;
+	bool prototype;
 };
 
 /**
@@ -89,7 +91,7 @@ BITNPU_API void bitnpu_device_list_free(struct bitnpu_device_info *list);
 
 /**
  * bitnpu_device_open() - open a device by name
- * @name: "ENGINE", "ENGINE:INDEX" or "auto" (the first of bitnpu_device_list())
+ * @name: "ENGINE", "ENGINE:INDEX" or "auto" (the first of bitnpu_device_list() that can be used)
  * @dev: bitnpu_device_close()
  * @err: optional
  *
@@ -218,7 +220,10 @@ BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmd
  *
  * A wait with %BITNPU_WAIT_FOREVER may run the job on the calling thread.
  *
- * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.
+ * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A device that
+ * the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address, -ETIMEDOUT when the
+ * job made no progress, -EIO when the device failed, -ENODEV when it is gone.  After the first of these, other
+ * jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when submitted later: create a new context.
  */
 BITNPU_API int bitnpu_fence_wait(struct bitnpu_fence *fence, int64_t timeout_ns,
 				 struct bitnpu_error *err);

@@ -30,23 +30,33 @@ static int append(struct bitnpu_device_info **list, size_t *count,
 	return 0;
 }
 
+/* Append what @ops has that is a prototype, or what is not. */
+static int list_engine(const struct bitnpu_engine_ops *ops, bool prototypes,
+		       struct bitnpu_device_info **list, size_t *count)
+{
+	const unsigned int n = ops->count();
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct bitnpu_device_info info = { 0 };
+
+		/* A device may disappear between the count and the look. */
+		if (ops->describe(i, &info) || info.prototype != prototypes)
+			continue;
+		set_name(&info, ops, i);
+		if (append(list, count, &info))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int bitnpu_device_list(struct bitnpu_device_info **list, size_t *count, struct bitnpu_error *err)
 {
 	struct bitnpu_device_info *devices = NULL;
 	size_t found = 0;
 
-	for (size_t e = 0; bitnpu_engines[e]; e++) {
-		const struct bitnpu_engine_ops *ops = bitnpu_engines[e];
-		const unsigned int n = ops->count();
-
-		for (unsigned int i = 0; i < n; i++) {
-			struct bitnpu_device_info info = { 0 };
-
-			/* A device may disappear between the count and the look. */
-			if (ops->describe(i, &info))
-				continue;
-			set_name(&info, ops, i);
-			if (append(&devices, &found, &info)) {
+	for (int prototypes = 0; prototypes < 2; prototypes++) {
+		for (size_t e = 0; bitnpu_engines[e]; e++) {
+			if (list_engine(bitnpu_engines[e], prototypes, &devices, &found)) {
 				free(devices);
 				return bitnpu_fail(err, -ENOMEM, "devices: out of memory");
 			}
@@ -118,9 +128,10 @@ static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
 	for (size_t e = 0; bitnpu_engines[e]; e++) {
 		const unsigned int n = bitnpu_engines[e]->count();
 
-		/* A device without features is there and cannot be used. */
+		/* A device without features is there and cannot be used; golden is no prototype. */
 		for (unsigned int i = 0; i < n; i++)
-			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features)
+			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features &&
+			    !info.prototype)
 				return open_index(bitnpu_engines[e], i, dev, err);
 	}
 	return bitnpu_fail(err, -ENODEV, "device auto: no engine has a device");

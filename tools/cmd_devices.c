@@ -35,12 +35,12 @@ static void set_text(json_t *json, const char *key, const char *text)
 	json_object_set_new(json, key, bitnpu_json_text(text, strlen(text)));
 }
 
-/* What "auto" opens: a device without features is there and cannot be used. */
+/* What "auto" opens: no prototype; a device without features is there and cannot be used. */
 static size_t find_auto(const struct bitnpu_device_info *list, size_t count)
 {
 	size_t i = 0;
 
-	while (i < count && !list[i].features)
+	while (i < count && (!list[i].features || list[i].prototype))
 		i++;
 	return i;
 }
@@ -58,7 +58,10 @@ static json_t *device_json(const struct bitnpu_device_info *info, bool is_auto)
 	json_object_set_new(json, "features", features_json(info->features));
 	json_object_set_new(json, "memory_bytes", json_integer(info->memory_bytes));
 	json_object_set_new(json, "max_buffer_bytes", json_integer(info->max_buffer_bytes));
+	json_object_set_new(json, "max_k_int32", json_integer(info->max_k_int32));
+	json_object_set_new(json, "max_k_int64", json_integer(info->max_k_int64));
 	json_object_set_new(json, "unified_memory", json_boolean(info->unified));
+	json_object_set_new(json, "prototype", json_boolean(info->prototype));
 	return json;
 }
 
