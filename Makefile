@@ -20,7 +20,7 @@ VERSION		:= $(shell awk '/define BITNPU_VERSION_(MAJOR|MINOR|PATCH)/ { v = v s $
 				END { print v }' libbitnpu/bitnpu.h)
 SOVERSION	:= $(firstword $(subst ., ,$(VERSION)))
 
-LIB_PACKAGES	:= libpcre2-8 libxxhash OpenCL
+LIB_PACKAGES	:= libpcre2-8 libxxhash OpenCL libdrm
 TOOL_PACKAGES	:= jansson
 TEST_PACKAGES	:= cmocka
 
@@ -40,7 +40,7 @@ lib_libs	= $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lm
 tool_libs	= $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES))
 test_libs	= $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
-lib_srcs	:= $(sort $(wildcard libbitnpu/*.c opencl/*.c))
+lib_srcs	:= $(sort $(wildcard libbitnpu/*.c libbitnpu/*/*.c opencl/*.c))
 tool_srcs	:= $(sort $(wildcard tools/*.c))
 unit_srcs	:= $(sort $(wildcard tests/unit/test_*.c))
 support_srcs	:= $(sort $(wildcard tests/support/*.c tools/random-model/random_*.c))
@@ -86,6 +86,10 @@ $(BUILD)/obj/tool.stamp: FORCE
 $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 	@mkdir -p $(@D)
 	$(call say,CC)$(compile) -c -o $@ $<
+
+# The ioctls' header includes drm.h, which libdrm has in a place of its own.
+drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
+$(call objs,$(wildcard libbitnpu/accel/*.c tests/unit/test_accel*.c)): CPPFLAGS += $(drm_cflags)
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
 $(BUILD)/obj/opencl/program.o: $(wildcard opencl/*.cl)

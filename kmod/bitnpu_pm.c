@@ -6,7 +6,6 @@
 #include <linux/pm_runtime.h>
 
 #include "bitnpu_device.h"
-#include "bitnpu_reset.h"
 
 /* How long system suspend waits for jobs that run. */
 #define SUSPEND_IDLE_MS		5000
@@ -19,12 +18,7 @@ static int bitnpu_runtime_suspend(struct device *dev)
 
 static int bitnpu_runtime_resume(struct device *dev)
 {
-	struct bitnpu_device *bdev = dev_get_drvdata(dev);
-	int ret = bdev->dead ? -ENODEV : bitnpu_device_start(bdev);
-
-	if (ret)
-		bitnpu_reset_give_up(bdev);
-	return ret;
+	return bitnpu_device_start(dev_get_drvdata(dev));
 }
 
 static int bitnpu_suspend(struct device *dev)

@@ -21,6 +21,7 @@
 #include "bitnpu_reset.h"
 #include "bitnpu_trace.h"
 
+#define BITNPU_RESET_TRIES	3
 /* Looks at a ring within a timeout: a job is ended between one timeout and 1 + 1 / LOOKS of it. */
 #define BITNPU_WATCH_LOOKS	4
 #define BITNPU_MIN_TIMEOUT_MS	20
@@ -55,12 +56,12 @@ static u32 bitnpu_ring_status(struct bitnpu_ring *ring)
 	return bitnpu_reset_read(ring->bdev, BITNPU_RING(ring->index, BITNPU_RING_STATUS));
 }
 
-void bitnpu_reset_give_up(struct bitnpu_device *bdev)
+/* Nothing can be done: whatever is or comes ends with ENODEV. */
+static void bitnpu_reset_give_up(struct bitnpu_device *bdev)
 {
-	if (!bdev->dead)
-		drm_err(&bdev->drm, "no reset helps: device given up\n");
 	WRITE_ONCE(bdev->dead, true);
 	bitnpu_rings_close(bdev);
+	drm_err(&bdev->drm, "no reset helps: device given up\n");
 }
 
 /* Step 6: entries that execute on healthy rings can come to their end. */
@@ -91,7 +92,7 @@ static u32 bitnpu_reset_blame(struct bitnpu_ring *ring, struct bitnpu_ring *hung
 static void bitnpu_reset_full(struct bitnpu_device *bdev, struct bitnpu_ring *hung)
 {
 	struct bitnpu_ring *ring;
-	int ret;
+	int try, ret = -EIO;
 	u32 i;
 
 	bitnpu_reset_grace(bdev);
@@ -102,9 +103,11 @@ static void bitnpu_reset_full(struct bitnpu_device *bdev, struct bitnpu_ring *hu
 	}
 	/* Whatever asked for this so far has it now. */
 	cancel_work(&bdev->reset_work);
-	ret = bitnpu_device_start(bdev);
-	atomic_inc(&bdev->resets);
-	trace_bitnpu_reset(bdev, -1, ret);
+	for (try = 0; ret && try < BITNPU_RESET_TRIES; try++) {
+		ret = bitnpu_device_start(bdev);
+		atomic_inc(&bdev->resets);
+		trace_bitnpu_reset(bdev, -1, ret);
+	}
 	if (ret)
 		bitnpu_reset_give_up(bdev);
 	else

@@ -220,10 +220,11 @@ BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmd
  *
  * A wait with %BITNPU_WAIT_FOREVER may run the job on the calling thread.
  *
- * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A device that
- * the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address, -ETIMEDOUT when the
- * job made no progress, -EIO when the device failed, -ENODEV when it is gone.  After the first of these, other
- * jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when submitted later: create a new context.
+ * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A device
+ * that the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address, -ETIMEDOUT when
+ * the job made no progress, -EIO when the device failed, -ENODEV when it is gone.  After the first of these,
+ * other jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when submitted later: create a new
+ * context.
  */
 BITNPU_API int bitnpu_fence_wait(struct bitnpu_fence *fence, int64_t timeout_ns,
 				 struct bitnpu_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine interface: what golden and opencl implement, and cpu and accel will.
+ * The engine interface: what golden, opencl and accel implement, and cpu will.
  *
  * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the table of buffers, the
  * check of command lists, job order and fences; an engine owns memory and execution.  An engine is
@@ -173,6 +173,7 @@ struct bitnpu_engine_ops {
 	void (*fence_destroy)(struct bitnpu_engine_fence *fence);
 };
 
+extern const struct bitnpu_engine_ops bitnpu_accel_ops;
 extern const struct bitnpu_engine_ops bitnpu_golden_ops;
 extern const struct bitnpu_engine_ops bitnpu_opencl_ops;
 

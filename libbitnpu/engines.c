@@ -3,6 +3,7 @@
 #include "engine.h"
 
 const struct bitnpu_engine_ops *const bitnpu_engines[] = {
+	&bitnpu_accel_ops,
 	&bitnpu_opencl_ops,
 	&bitnpu_golden_ops,
 	NULL,
