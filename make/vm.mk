@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# The kernel modules on a real kernel, in a virtual machine: tests/vm/README.md.
+
+# Each is a TAP program, run in the guest in this order with the modules loaded.
+vm_tests	= "tests/vm/model.sh $(BUILD)" \
+		  "$(conformance) --device accel --quick --cases 1"
+
+suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" \
+		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 -- $(vm_tests)'
+
+# What the host's golden engine writes; the guest's device is to write the same.
+vm_text		:= $(BUILD)/vm/golden.txt
+$(vm_text): $(BUILD)/bitnpu $(wildcard models/*.gguf)
+	@mkdir -p $(@D)
+	$(BUILD)/bitnpu run $(firstword $(wildcard models/*.gguf)) -p "In the beginning" -n 32 \
+		--temp 0 --device golden > $@
+
+.PHONY: check-vm
+check-vm: all tests modules $(vm_text) ## boot a kernel with the modules and run the kernel tests
+	@tools/dependencies vm
+	@$(RUN_TESTS) $(suite_vm)
+
+.PHONY: vm
+vm: all modules ## a root shell in a guest that has the device; CMD= runs a command instead
+	@tools/dependencies vm
+	@tests/vm/boot $(if $(CMD),,--interactive) --timeout 86400 sh -c \
+		'tests/vm/load $(BUILD) && PATH=$(abspath $(BUILD)):$$PATH && \
+		$(if $(CMD),$(CMD),tests/vm/greet; exec bash -i || exec sh -i)'
