@@ -98,7 +98,7 @@ int bitnpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_fil
 	struct bitnpu_queue *queue;
 	int ret;
 
-	if (args->flags || args->pad)
+	if (args->flags || args->queue || args->pad)
 		return -EINVAL;
 	ret = bitnpu_queue_priority(args->priority, &priority);
 	if (ret)

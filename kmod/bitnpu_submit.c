@@ -291,7 +291,9 @@ static int bitnpu_submit_check(struct bitnpu_queue *queue, const struct drm_bitn
 		return -EINVAL;
 	if (args->list_size % BITNPU_CMD_SIZE || args->list_addr % BITNPU_CMD_SIZE)
 		return -EINVAL;
-	return !args->list_size && args->list_addr ? -EINVAL : 0;
+	if (args->list_size ? args->list_addr > U64_MAX - (args->list_size - 1) : args->list_addr)
+		return -EINVAL;
+	return 0;
 }
 
 static int bitnpu_submit_power(struct bitnpu_job *job)

@@ -1,8 +1,18 @@
 # SPDX-License-Identifier: MIT
 # The kernel modules on a real kernel, in a virtual machine: tests/vm/README.md.
 
+kselftest_dir	:= $(BUILD)/kselftest
+kselftest_names	:= query reject memory submit sync isolation recovery lifetime abi
+
+.PHONY: kselftest
+kselftest: ## build the kernel selftests
+	+@selftests=$$(tests/vm/selftests $(abspath $(BUILD)/vm)) && mkdir -p $(kselftest_dir) && \
+		$(MAKE) -s -C tests/kselftest KSFT=$$selftests UAPI=$(abspath uapi) \
+			OUTPUT=$(abspath $(kselftest_dir))
+
 # Each is a TAP program, run in the guest in this order with the modules loaded.
-vm_tests	= "tests/vm/model.sh $(BUILD)" \
+vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
+		  "tests/vm/model.sh $(BUILD)" \
 		  "$(conformance) --device accel --quick --cases 1"
 
 suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" \
@@ -16,7 +26,7 @@ $(vm_text): $(BUILD)/bitnpu $(wildcard models/*.gguf)
 		--temp 0 --device golden > $@
 
 .PHONY: check-vm
-check-vm: all tests modules $(vm_text) ## boot a kernel with the modules and run the kernel tests
+check-vm: all tests modules kselftest $(vm_text) ## boot a kernel with the modules and run the kernel tests
 	@tools/dependencies vm
 	@$(RUN_TESTS) $(suite_vm)
 

@@ -6,7 +6,8 @@
  *
  * - Little-endian or not, 32 or 64 bits: the layouts are the same for every caller.  Pointers are 64-bit
  *   integers.
- * - Every pad, reserved member and undefined flag must be zero, or the call fails with EINVAL.
+ * - Every pad, reserved member, undefined flag and member that is only an answer ("out") must be zero, or
+ *   the call fails with EINVAL.
  * - Structures grow at their end: the size in the ioctl number, or the stride of an array, says how much
  *   the caller knows.  Shorter is as if the rest were zero; longer is refused with E2BIG unless the rest
  *   is zero.
