@@ -19,9 +19,9 @@
 
 static struct drm_device *bitnpu_debugfs_device(struct seq_file *m)
 {
-	struct drm_info_node *node = m->private;
+	struct drm_debugfs_entry *entry = m->private;
 
-	return node->minor->dev;
+	return entry->dev;
 }
 
 static int bitnpu_debugfs_state(struct seq_file *m, void *unused)
@@ -88,13 +88,12 @@ static int bitnpu_debugfs_contexts(struct seq_file *m, void *unused)
 	return 0;
 }
 
-static const struct drm_info_list bitnpu_debugfs_list[] = {
+static const struct drm_debugfs_info bitnpu_debugfs_files[] = {
 	{ "state", bitnpu_debugfs_state },
 	{ "contexts", bitnpu_debugfs_contexts },
 };
 
-void bitnpu_debugfs_init(struct drm_minor *minor)
+void bitnpu_debugfs_init(struct bitnpu_device *bdev)
 {
-	drm_debugfs_create_files(bitnpu_debugfs_list, ARRAY_SIZE(bitnpu_debugfs_list),
-				 minor->debugfs_root, minor);
+	drm_debugfs_add_files(&bdev->drm, bitnpu_debugfs_files, ARRAY_SIZE(bitnpu_debugfs_files));
 }

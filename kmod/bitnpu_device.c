@@ -12,9 +12,12 @@
 
 #include "bitnpu_device.h"
 #include "bitnpu_drv.h"
+#include "bitnpu_perf.h"
 #include "bitnpu_reset.h"
 
 #define AUTOSUSPEND_MS		100
+/* Section 8, step 7 of the recovery. */
+#define RESET_TRIES		3
 
 static u32 read_reg(struct bitnpu_device *bdev, unsigned int reg)
 {
@@ -109,11 +112,11 @@ int bitnpu_device_reset(struct bitnpu_device *bdev)
 
 int bitnpu_device_start(struct bitnpu_device *bdev)
 {
-	unsigned int i;
-	int ret = bitnpu_device_reset(bdev);
+	unsigned int i, try = 1;
 
-	if (ret)
-		return ret;
+	while (bitnpu_device_reset(bdev))
+		if (try++ == RESET_TRIES)
+			return -EIO;
 	regmap_write(bdev->regmap, BITNPU_IRQ_MASK,
 		     BITNPU_IRQ_ERROR | GENMASK(bdev->caps.rings - 1, 0));
 	for (i = 0; i < bdev->caps.rings; i++)
@@ -249,6 +252,7 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)
 	if (ret)
 		goto shutdown_rings;
 	enable_pm(dev);
+	bitnpu_debugfs_init(bdev);
 	ret = drm_dev_register(&bdev->drm, 0);
 	if (ret)
 		goto stop;

@@ -154,9 +154,6 @@ const struct drm_driver bitnpu_drm_driver = {
 	.gem_create_object = bitnpu_gem_create_object,
 	.gem_prime_import_sg_table = drm_gem_shmem_prime_import_sg_table,
 	.show_fdinfo = bitnpu_context_show_fdinfo,
-#ifdef CONFIG_DEBUG_FS
-	.debugfs_init = bitnpu_debugfs_init,
-#endif
 	.ioctls = bitnpu_ioctls,
 	.num_ioctls = ARRAY_SIZE(bitnpu_ioctls),
 	.fops = &bitnpu_fops,

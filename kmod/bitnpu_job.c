@@ -212,6 +212,7 @@ void bitnpu_job_ban(struct bitnpu_job *job, u32 reason, const struct bitnpu_reco
 		info.field = le32_to_cpu(record->field);
 		info.addr = le64_to_cpu(record->addr);
 	}
+	trace_bitnpu_job_ban(job, &info);
 	bitnpu_context_ban(job->ctx, &info);
 }
 

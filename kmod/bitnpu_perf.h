@@ -8,7 +8,6 @@ struct bitnpu_device;
 struct bitnpu_job;
 struct bitnpu_record;
 struct drm_bitnpu_counters;
-struct drm_minor;
 
 /** bitnpu_perf_counters() - read the device's counters, which powers it up.  Return: 0 or -ENODEV */
 int bitnpu_perf_counters(struct bitnpu_device *bdev, struct drm_bitnpu_counters *counters);
@@ -21,7 +20,7 @@ int bitnpu_perf_counters(struct bitnpu_device *bdev, struct drm_bitnpu_counters 
  */
 void bitnpu_perf_account(struct bitnpu_job *job, const struct bitnpu_record *record, u64 busy_ns);
 
-/** bitnpu_debugfs_init() - &drm_driver.debugfs_init: registers, rings, address spaces, contexts */
-void bitnpu_debugfs_init(struct drm_minor *minor);
+/** bitnpu_debugfs_init() - before the device is registered: registers, rings, contexts */
+void bitnpu_debugfs_init(struct bitnpu_device *bdev);
 
 #endif /* __BITNPU_PERF_H__ */

@@ -6,6 +6,7 @@
 #include <linux/pm_runtime.h>
 
 #include "bitnpu_device.h"
+#include "bitnpu_reset.h"
 
 /* How long system suspend waits for jobs that run. */
 #define SUSPEND_IDLE_MS		5000
@@ -18,7 +19,12 @@ static int bitnpu_runtime_suspend(struct device *dev)
 
 static int bitnpu_runtime_resume(struct device *dev)
 {
-	return bitnpu_device_start(dev_get_drvdata(dev));
+	struct bitnpu_device *bdev = dev_get_drvdata(dev);
+	int ret = bdev->dead ? -ENODEV : bitnpu_device_start(bdev);
+
+	if (ret)
+		bitnpu_reset_give_up(bdev);
+	return ret;
 }
 
 static int bitnpu_suspend(struct device *dev)
@@ -39,8 +45,8 @@ static int bitnpu_resume(struct device *dev)
 {
 	int ret = pm_runtime_force_resume(dev);
 
-	if (!ret)
-		bitnpu_rings_resume(dev_get_drvdata(dev));
+	/* Also without the device: what waits is to end. */
+	bitnpu_rings_resume(dev_get_drvdata(dev));
 	return ret;
 }
 

@@ -7,6 +7,8 @@
  * with their ring across a reset, and so do their fences: bitnpu_ring_start() decides what
  * becomes of each.
  */
+#include <linux/bitfield.h>
+#include <linux/iopoll.h>
 #include <linux/pm_runtime.h>
 #include <linux/regmap.h>
 
@@ -21,10 +23,10 @@
 #include "bitnpu_reset.h"
 #include "bitnpu_trace.h"
 
-#define BITNPU_RESET_TRIES	3
 /* Looks at a ring within a timeout: a job is ended between one timeout and 1 + 1 / LOOKS of it. */
 #define BITNPU_WATCH_LOOKS	4
 #define BITNPU_MIN_TIMEOUT_MS	20
+#define BITNPU_MAX_GRACE_MS	1000
 
 static unsigned int bitnpu_reset_timeout_ms(void)
 {
@@ -56,23 +58,35 @@ static u32 bitnpu_ring_status(struct bitnpu_ring *ring)
 	return bitnpu_reset_read(ring->bdev, BITNPU_RING(ring->index, BITNPU_RING_STATUS));
 }
 
-/* Nothing can be done: whatever is or comes ends with ENODEV. */
-static void bitnpu_reset_give_up(struct bitnpu_device *bdev)
+void bitnpu_reset_give_up(struct bitnpu_device *bdev)
 {
+	if (!bdev->dead)
+		drm_err(&bdev->drm, "no reset helps: device given up\n");
 	WRITE_ONCE(bdev->dead, true);
 	bitnpu_rings_close(bdev);
-	drm_err(&bdev->drm, "no reset helps: device given up\n");
 }
 
-/* Step 6: entries that execute on healthy rings can come to their end. */
-static void bitnpu_reset_grace(struct bitnpu_device *bdev)
+static bool bitnpu_reset_active(struct bitnpu_device *bdev, struct bitnpu_ring *but)
 {
-	unsigned int us = bitnpu_reset_timeout_ms() * USEC_PER_MSEC / BITNPU_WATCH_LOOKS;
-	u32 status;
+	u32 i;
+
+	for (i = 0; i < bdev->caps.rings; i++)
+		if (&bdev->rings[i] != but &&
+		    bitnpu_ring_status(&bdev->rings[i]) & BITNPU_RING_STATUS_ACTIVE)
+			return true;
+	return false;
+}
+
+/* Step 6: entries that execute on other rings can come to their end. */
+static void bitnpu_reset_grace(struct bitnpu_device *bdev, struct bitnpu_ring *hung)
+{
+	u64 us = min(bitnpu_reset_timeout_ms() / BITNPU_WATCH_LOOKS, BITNPU_MAX_GRACE_MS) *
+		 USEC_PER_MSEC;
+	bool active;
 
 	regmap_write(bdev->regmap, BITNPU_CONTROL, 0);
-	regmap_read_poll_timeout(bdev->regmap, BITNPU_HW_STATUS, status,
-				 !(status & BITNPU_HW_STATUS_BUSY), USEC_PER_MSEC, us);
+	read_poll_timeout(bitnpu_reset_active, active, !active, USEC_PER_MSEC, us, false, bdev,
+			  hung);
 }
 
 static u32 bitnpu_reset_blame(struct bitnpu_ring *ring, struct bitnpu_ring *hung)
@@ -92,10 +106,10 @@ static u32 bitnpu_reset_blame(struct bitnpu_ring *ring, struct bitnpu_ring *hung
 static void bitnpu_reset_full(struct bitnpu_device *bdev, struct bitnpu_ring *hung)
 {
 	struct bitnpu_ring *ring;
-	int try, ret = -EIO;
+	int ret;
 	u32 i;
 
-	bitnpu_reset_grace(bdev);
+	bitnpu_reset_grace(bdev, hung);
 	bitnpu_device_quiesce(bdev);
 	for (i = 0; i < bdev->caps.rings; i++) {
 		ring = &bdev->rings[i];
@@ -103,11 +117,9 @@ static void bitnpu_reset_full(struct bitnpu_device *bdev, struct bitnpu_ring *hu
 	}
 	/* Whatever asked for this so far has it now. */
 	cancel_work(&bdev->reset_work);
-	for (try = 0; ret && try < BITNPU_RESET_TRIES; try++) {
-		ret = bitnpu_device_start(bdev);
-		atomic_inc(&bdev->resets);
-		trace_bitnpu_reset(bdev, -1, ret);
-	}
+	ret = bitnpu_device_start(bdev);
+	atomic_inc(&bdev->resets);
+	trace_bitnpu_reset(bdev, -1, ret);
 	if (ret)
 		bitnpu_reset_give_up(bdev);
 	else
@@ -300,13 +312,19 @@ static void bitnpu_reset_work(struct work_struct *work)
 {
 	struct bitnpu_device *bdev = container_of(work, struct bitnpu_device, reset_work);
 	bool cookie;
+	u32 error;
 	int idx;
 
 	if (!bitnpu_reset_enter(bdev, &idx))
 		return;
 	cookie = dma_fence_begin_signalling();
-	drm_warn(&bdev->drm, "device error %#x or a corrupt record\n",
-		 bitnpu_reset_read(bdev, BITNPU_ERROR));
+	error = bitnpu_reset_read(bdev, BITNPU_ERROR);
+	if (error)
+		drm_warn(&bdev->drm, "device error %u, ring %u\n",
+			 (u32)FIELD_GET(BITNPU_ERROR_KIND, error),
+			 (u32)FIELD_GET(BITNPU_ERROR_RING, error));
+	else
+		drm_warn(&bdev->drm, "a completion record or HEAD is corrupt\n");
 	bitnpu_dump(bdev, NULL, "device error");
 	bitnpu_reset_full(bdev, NULL);
 	dma_fence_end_signalling(cookie);

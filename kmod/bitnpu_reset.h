@@ -19,4 +19,7 @@ void bitnpu_reset_watch(struct bitnpu_device *bdev);
 /** bitnpu_reset_request() - ask for a full reset; any context */
 void bitnpu_reset_request(struct bitnpu_device *bdev);
 
+/** bitnpu_reset_give_up() - the NPU does not become ready: whatever is or comes ends with ENODEV */
+void bitnpu_reset_give_up(struct bitnpu_device *bdev);
+
 #endif /* __BITNPU_RESET_H__ */
