@@ -123,16 +123,17 @@ static int open_index(const struct bitnpu_engine_ops *ops, unsigned int index,
 
 static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
 {
-	struct bitnpu_device_info info = { 0 };
-
 	for (size_t e = 0; bitnpu_engines[e]; e++) {
 		const unsigned int n = bitnpu_engines[e]->count();
 
-		/* A device without features is there and cannot be used; golden is no prototype. */
-		for (unsigned int i = 0; i < n; i++)
+		for (unsigned int i = 0; i < n; i++) {
+			struct bitnpu_device_info info = { 0 };
+
+			/* A device without features is there and cannot be used; golden is no prototype. */
 			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features &&
 			    !info.prototype)
 				return open_index(bitnpu_engines[e], i, dev, err);
+		}
 	}
 	return bitnpu_fail(err, -ENODEV, "device auto: no engine has a device");
 }
