@@ -118,6 +118,7 @@ include make/programs.mk
 include make/install.mk
 include make/modules.mk
 include make/conformance.mk
+include make/accel.mk
 include make/vm.mk
 include make/check.mk
 include make/fuzz.mk

@@ -13,6 +13,7 @@ kselftest: ## build the kernel selftests
 # Each is a TAP program, run in the guest in this order with the modules loaded.
 vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
 		  "tests/vm/model.sh $(BUILD)" \
+		  "CMOCKA_MESSAGE_OUTPUT=TAP $(accel_test)" \
 		  "$(conformance) --device accel --quick --cases 1"
 
 suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" \

@@ -25,6 +25,9 @@ int bitnpu_accel_context_create(struct bitnpu_engine_device *base, struct bitnpu
 	ctx->fd = bitnpu_accel_open_node(dev->path, &info, err);
 	if (ctx->fd < 0) {
 		ret = ctx->fd;
+		if (ret == -ENOENT || ret == -ENXIO)
+			ret = bitnpu_fail(err, -ENODEV, "%s: %s: the device is gone",
+					  base->info.name, dev->path);
 		goto destroy_lock;
 	}
 	/* A file of the same name may have taken the place of one that went away. */
