@@ -31,13 +31,16 @@ static int ask_status(const struct bitnpu_engine_fence *fence)
 
 int bitnpu_accel_fence_status(struct bitnpu_engine_fence *fence, struct bitnpu_error *err)
 {
-	const int status = ask_status(fence);
 	struct drm_bitnpu_context_info info;
-	bool known;
+	const bool known = bitnpu_accel_query_context(fence->ctx, &info) == 0;
+	int status;
 
+	/* A failure is counted before its fence signals: where there was none, one call is enough. */
+	if (known && info.ban == DRM_BITNPU_BAN_NONE && info.jobs_failed == 0)
+		return 0;
+	status = ask_status(fence);
 	if (status == 0)
 		return 0;
-	known = bitnpu_accel_query_context(fence->ctx, &info) == 0;
 	return bitnpu_accel_fail_job(err, bitnpu_accel_name(fence->ctx), status, fence->queue,
 				     fence->job, known ? &info : NULL);
 }

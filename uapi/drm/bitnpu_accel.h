@@ -146,7 +146,7 @@ enum drm_bitnpu_ban {
  * @addr: as addr of &struct bitnpu_fault; the device address at fault for %DRM_BITNPU_BAN_FAULT
  * @resets: resets of the device since it was probed
  * @jobs_completed: jobs of this context that ended well
- * @jobs_failed: jobs of this context that ended in error
+ * @jobs_failed: jobs of this context that ended in error; counted before their fences signal
  */
 struct drm_bitnpu_context_info {
 	__u32 ban;
