@@ -78,6 +78,9 @@ static void full_reset(struct bitnpu_sim *sim)
 	unsigned int i;
 
 	sim->ready = false;
+	/* Registers read as zero now, so the line is low as well. */
+	sim_irq_enable(sim, 0);
+	sim_irq_clear(sim, ~0u);
 	for (i = 0; i < sim->config.cores; i++)
 		WRITE_ONCE(sim->cores[i].abort, true);
 	wake_up_all(&sim->work_wait);

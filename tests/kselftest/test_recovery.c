@@ -82,6 +82,8 @@ static int run_with_innocents(FIXTURE_DATA(recovery) *self, int *wrong)
 	ret = bt_submit_one(self->fd, self->queue, bt_matmul_job(&self->mm, &bo), syncobj);
 	if (ret)
 		return ret;
+	/* So that it is this job that the fault hits. */
+	usleep(100000);
 	for (unsigned int i = 0; i < INNOCENTS; i++) {
 		struct drm_bitnpu_job job = bt_matmul_job(&self->other_mm[i], &other_bo[i]);
 
@@ -335,8 +337,11 @@ TEST_F_TIMEOUT(recovery, devcoredump, 120)
 {
 	char path[300], text[8192];
 
-	while (!find_dump(path, sizeof(path)))
-		ASSERT_EQ(0, bt_write_file(path, "1"));
+	/* A dump that was written to goes a little later. */
+	while (!find_dump(path, sizeof(path))) {
+		bt_write_file(path, "1");
+		usleep(10000);
+	}
 	ASSERT_EQ(0, fault("hang", 1));
 	EXPECT_EQ(-ETIME, bt_run_matmul(self->fd, self->queue, &self->mm));
 	if (find_dump(path, sizeof(path)) && access("/sys/class/devcoredump", F_OK))
