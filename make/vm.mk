@@ -2,7 +2,7 @@
 # The kernel modules on a real kernel, in a virtual machine: tests/vm/README.md.
 
 kselftest_dir	:= $(BUILD)/kselftest
-kselftest_names	:= query reject submit sync memory isolation recovery
+kselftest_names	:= query reject submit sync memory isolation recovery lifetime abi
 
 .PHONY: kselftest
 kselftest: ## build the kernel selftests
