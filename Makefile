@@ -89,7 +89,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 
 # The ioctls' header includes drm.h, which libdrm has in a place of its own.
 drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
-$(call objs,$(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_accel*.c)): CPPFLAGS += $(drm_cflags)
+drm_srcs	:= $(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_accel*.c)
+$(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
 $(BUILD)/obj/opencl/program.o: $(wildcard opencl/*.cl)

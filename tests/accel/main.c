@@ -527,9 +527,77 @@ static void test_small_sram(void **state)
 	npu_destroy(&npu);
 }
 
+static const struct drm_bitnpu_job *job_of(const struct bitnpu_cmdlist *list)
+{
+	return &((const struct bitnpu_accel_list *)list->prepared)->job;
+}
+
+/* What a submission of a list says: each buffer once, and whether it may be run again. */
+static void test_list(void **state)
+{
+	const uint32_t no_sync = DRM_BITNPU_JOB_BO_NO_SYNC, read = DRM_BITNPU_JOB_BO_READ;
+	const struct drm_bitnpu_job_bo *bos;
+	struct bitnpu_cmdlist *both;
+	struct bitnpu_cmd cmds[3];
+	struct counter c;
+
+	counter_open(&c, "accel");
+	bos = (const void *)(uintptr_t)job_of(c.lists[0])->bos.pointer;
+	assert_int_equal(job_of(c.lists[0])->bos.count, 3);
+	assert_int_equal(bos[0].handle, ((struct bitnpu_accel_bo *)c.rows->engine)->handle);
+	assert_int_equal(bos[0].flags, no_sync | read | DRM_BITNPU_JOB_BO_WRITE);
+	assert_int_equal(bos[1].handle, ((struct bitnpu_accel_bo *)c.weights->engine)->handle);
+	assert_int_equal(bos[1].flags, no_sync | read);
+	assert_int_equal(bos[2].flags, no_sync | read);
+	assert_int_equal(job_of(c.lists[0])->flags, DRM_BITNPU_JOB_RESTARTABLE);
+	/* There and back writes what it read first. */
+	memcpy(&cmds[0], c.lists[0]->checked.bytes, sizeof(cmds[0]));
+	memset(&cmds[1], 0, sizeof(cmds[1]));
+	cmds[1].opcode = BITNPU_OP_BARRIER;
+	memcpy(&cmds[2], c.lists[1]->checked.bytes, sizeof(cmds[2]));
+	assert_int_equal(bitnpu_cmdlist_create(c.ctx, cmds, sizeof(cmds), &both, NULL), 0);
+	assert_int_equal(job_of(both)->flags, 0);
+	bitnpu_cmdlist_destroy(both);
+	counter_close(&c);
+}
+
+#define MANY_BOS	(DRM_BITNPU_MAX_JOB_BOS + 100)
+
+/* More buffers than a job can name: the library holds on to them anyway. */
+static void test_many_buffers(void **state)
+{
+	static struct bitnpu_bo *results[MANY_BOS];
+	static struct bitnpu_cmd_matmul cmds[MANY_BOS];
+	struct bitnpu_queue *queue;
+	struct bitnpu_cmdlist *list;
+	struct bitnpu_fence *done;
+	struct counter c;
+	void *y;
+
+	counter_open(&c, "accel");
+	queue = counter_queue(&c);
+	c.row[0] = 41;
+	for (int i = 0; i < MANY_BOS; i++) {
+		assert_int_equal(bitnpu_bo_create(c.ctx, 64, 0, &results[i], NULL), 0);
+		memcpy(&cmds[i], c.lists[0]->checked.bytes, sizeof(cmds[i]));
+		cmds[i].y_addr = htole64(bitnpu_bo_address(results[i]));
+	}
+	assert_int_equal(bitnpu_cmdlist_create(c.ctx, cmds, sizeof(cmds), &list, NULL), 0);
+	assert_int_equal(bitnpu_queue_submit(queue, list, NULL, 0, &done, NULL), 0);
+	bitnpu_cmdlist_destroy(list);
+	assert_int_equal(finish(done, NULL), 0);
+	for (int i = 0; i < MANY_BOS; i++) {
+		assert_int_equal(bitnpu_bo_map(results[i], BITNPU_MAP_READ, &y, NULL), 0);
+		assert_int_equal(le32toh(*(uint32_t *)y), 42);
+		bitnpu_bo_destroy(results[i]);
+	}
+	bitnpu_queue_destroy(queue);
+	counter_close(&c);
+}
+
 /* What the library asks of the kernel, counted by the linker's --wrap. */
 static struct {
-	unsigned int creates, submits, others, maps;
+	unsigned int creates, submits, queries, others, maps;
 } calls;
 
 int __real_drmIoctl(int fd, unsigned long request, void *arg);
@@ -540,6 +608,8 @@ int __wrap_drmIoctl(int fd, unsigned long request, void *arg)
 		calls.creates++;
 	else if (request == DRM_IOCTL_BITNPU_SUBMIT)
 		calls.submits++;
+	else if (request == DRM_IOCTL_BITNPU_QUERY)
+		calls.queries++;
 	else
 		calls.others++;
 	return __real_drmIoctl(fd, request, arg);
@@ -555,7 +625,7 @@ void *__wrap_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 
 /*
  * The model's matrices are uploaded when the session is created.  After the first token every other one is
- * its submissions and nothing else: no buffer is made, none is mapped.
+ * its submissions, and how each ended: no buffer is made, none is mapped.
  */
 static void test_upload_once(void **state)
 {
@@ -583,6 +653,7 @@ static void test_upload_once(void **state)
 	bitnpu_session_get_stats(session, &after);
 	assert_int_equal(calls.submits, 10 * (4 * info->n_layer + 1));
 	assert_int_equal(after.submissions - before.submissions, calls.submits);
+	assert_int_equal(calls.queries, calls.submits);
 	assert_int_equal(calls.creates, 0);
 	assert_int_equal(calls.others, 0);
 	assert_int_equal(calls.maps, 0);
@@ -609,6 +680,8 @@ int main(void)
 		cmocka_unit_test(test_page_fault),
 		cmocka_unit_test(test_removal),
 		cmocka_unit_test(test_small_sram),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_many_buffers),
 		cmocka_unit_test(test_upload_once),
 	};
 

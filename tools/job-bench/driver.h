@@ -31,7 +31,11 @@ void driver_open(struct driver *driver, const char *path);
 void driver_close(struct driver *driver);
 /** driver_nothing() - the ioctl that does least: a query of no bytes */
 void driver_nothing(struct driver *driver);
-/** driver_submit() - @count jobs in one call, empty or of the small list; they signal the syncobjs from @first on */
+/**
+ * driver_submit() - @count jobs in one call, empty or of the small list
+ *
+ * They signal the syncobjs from @first on.
+ */
 void driver_submit(struct driver *driver, unsigned int first, unsigned int count, int empty);
 /** driver_wait() - until the job that last signaled syncobj @index has ended */
 void driver_wait(struct driver *driver, unsigned int index);
