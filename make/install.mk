@@ -35,7 +35,7 @@ install-files:
 	ln -sf $(soname) $(DESTDIR)$(LIBDIR)/libbitnpu.so
 	@printf '%s\n' $(pkg_config_lines) > $(DESTDIR)$(LIBDIR)/pkgconfig/libbitnpu.pc
 	$(INSTALL) -m 644 libbitnpu/bitnpu.h $(DESTDIR)$(INCLUDEDIR)/
-	$(INSTALL) -m 644 uapi/drm/bitnpu_isa.h $(DESTDIR)$(INCLUDEDIR)/drm/
+	$(INSTALL) -m 644 uapi/drm/bitnpu_isa.h uapi/drm/bitnpu_accel.h $(DESTDIR)$(INCLUDEDIR)/drm/
 ifneq ($(tool_srcs),)
 	$(INSTALL) -D -m 755 $(BUILD)/bitnpu $(DESTDIR)$(BINDIR)/bitnpu
 endif
@@ -49,7 +49,7 @@ endif
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libbitnpu.a libbitnpu.so $(soname) \
 		$(notdir $(shared_lib)) pkgconfig/libbitnpu.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,bitnpu.h drm/bitnpu_isa.h)
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,bitnpu.h drm/bitnpu_isa.h drm/bitnpu_accel.h)
 	rm -f $(DESTDIR)$(BINDIR)/bitnpu
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/,$(man_targets))
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/bash-completion/completions/,$(completion_targets))
