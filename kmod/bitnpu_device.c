@@ -112,11 +112,16 @@ int bitnpu_device_reset(struct bitnpu_device *bdev)
 
 int bitnpu_device_start(struct bitnpu_device *bdev)
 {
-	unsigned int i, try = 1;
+	unsigned int i, try;
+	int ret = -EIO;
 
-	while (bitnpu_device_reset(bdev))
-		if (try++ == RESET_TRIES)
-			return -EIO;
+	/* The TLB does not answer now, and who unmaps must not take that for an answer. */
+	mutex_lock(&bdev->mmu.tlb_lock);
+	for (try = 0; ret && try < RESET_TRIES; try++)
+		ret = bitnpu_device_reset(bdev);
+	mutex_unlock(&bdev->mmu.tlb_lock);
+	if (ret)
+		return ret;
 	regmap_write(bdev->regmap, BITNPU_IRQ_MASK,
 		     BITNPU_IRQ_ERROR | GENMASK(bdev->caps.rings - 1, 0));
 	for (i = 0; i < bdev->caps.rings; i++)
@@ -229,6 +234,7 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)
 		return PTR_ERR(bdev);
 	bdev->regmap = regmap;
 	bdev->irq = irq;
+	init_completion(&bdev->stopped);
 	dev_set_drvdata(dev, bdev);
 
 	ret = check_version(bdev, dev);
@@ -281,6 +287,7 @@ void bitnpu_device_remove(struct device *dev)
 	bitnpu_device_quiesce(bdev);
 	free_irq(bdev->irq, bdev);
 	bitnpu_device_reset(bdev);
+	complete_all(&bdev->stopped);
 	bitnpu_rings_shutdown(bdev);
 	disable_pm(dev);
 }

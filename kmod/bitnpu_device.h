@@ -60,6 +60,7 @@ struct bitnpu_caps {
  * @resets: since probe, ring resets included
  * @lost_irqs: jobs found complete without an interrupt, since probe
  * @dead: no reset helped: all jobs end with ENODEV.  Set once.
+ * @stopped: it was removed, and accesses no memory any more
  * @perf_lock: reading a counter's low half latches its high half: one reader at a time
  */
 struct bitnpu_device {
@@ -77,6 +78,7 @@ struct bitnpu_device {
 	struct bitnpu_dump *dump;
 	atomic_t resets, lost_irqs;
 	bool dead;
+	struct completion stopped;
 	struct mutex perf_lock;
 };
 

@@ -166,8 +166,13 @@ static void tlb_invalidate(struct bitnpu_device *bdev, u32 asid)
 	u32 status;
 	int idx, active, ret;
 
-	if (!drm_dev_enter(&bdev->drm, &idx))
+	/* Between unplugging and its last reset the NPU still executes. */
+	if (!drm_dev_enter(&bdev->drm, &idx)) {
+		wait_for_completion(&bdev->stopped);
 		return;
+	}
+	if (READ_ONCE(bdev->dead))
+		goto exit;
 	active = pm_runtime_get_if_active(dev);
 	if (!active || (active < 0 && pm_runtime_status_suspended(dev)))
 		goto exit;
