@@ -216,6 +216,19 @@ void bitnpu_job_ban(struct bitnpu_job *job, u32 reason, const struct bitnpu_reco
 	bitnpu_context_ban(job->ctx, &info);
 }
 
+bool bitnpu_job_shares(const struct bitnpu_job *job)
+{
+	const struct drm_gem_object *object;
+	unsigned int i;
+
+	for (i = 0; i < job->mapping_count; i++) {
+		object = &job->mappings[i]->bo->base.base;
+		if (READ_ONCE(object->dma_buf) || object->import_attach)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A fence comes back in every case: it keeps the scheduler, which the finished fence refers to,
  * in memory.

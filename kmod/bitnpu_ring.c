@@ -131,18 +131,29 @@ u64 bitnpu_ring_first(struct bitnpu_ring *ring)
 	return sequence;
 }
 
-/* The ring's reference goes to the caller. */
-static struct bitnpu_job *bitnpu_ring_pop(struct bitnpu_ring *ring)
+static struct bitnpu_job *bitnpu_ring_job(struct bitnpu_ring *ring, u32 behind)
+{
+	return ring->inflight[bitnpu_ring_slot(ring, ring->head + behind)];
+}
+
+/*
+ * Takes a job out, which so many are ahead of; these stay, in order.  The ring's reference goes
+ * to the caller.
+ */
+static struct bitnpu_job *bitnpu_ring_pull(struct bitnpu_ring *ring, u32 ahead)
 {
 	struct bitnpu_job *job;
 	unsigned long flags;
 	bool idle;
+	u32 i;
 
 	lockdep_assert_held(&ring->done_lock);
 	spin_lock_irqsave(&ring->lock, flags);
-	job = bitnpu_ring_head(ring);
-	if (job)
-		ring->inflight[bitnpu_ring_slot(ring, ring->head++)] = NULL;
+	job = bitnpu_ring_job(ring, ahead);
+	for (i = ahead; i; i--)
+		ring->inflight[bitnpu_ring_slot(ring, ring->head + i)] =
+			bitnpu_ring_job(ring, i - 1);
+	ring->inflight[bitnpu_ring_slot(ring, ring->head++)] = NULL;
 	idle = ring->head == ring->tail;
 	spin_unlock_irqrestore(&ring->lock, flags);
 	if (idle)
@@ -185,10 +196,10 @@ static int bitnpu_ring_judge(struct bitnpu_job *job, const struct bitnpu_record 
 	}
 }
 
-/* Ends the first job by its record. */
-static void bitnpu_ring_retire(struct bitnpu_ring *ring, const struct bitnpu_record *record)
+/* Ends a job, just pulled, by its record. */
+static void bitnpu_ring_retire(struct bitnpu_ring *ring, struct bitnpu_job *job,
+			       const struct bitnpu_record *record)
 {
-	struct bitnpu_job *job = bitnpu_ring_pop(ring);
 	ktime_t now = ktime_get();
 	ktime_t from = ktime_after(job->emitted, ring->last_done) ? job->emitted : ring->last_done;
 	int error = job->error;
@@ -204,14 +215,15 @@ static void bitnpu_ring_retire(struct bitnpu_ring *ring, const struct bitnpu_rec
 }
 
 /*
- * Takes the first job's record if it is one: a copy, because the NPU could write once more, and
- * because coherent memory may be slow.
+ * Takes the record in the slot of a job, if it is the job's: a copy, because the NPU could write
+ * once more, and because coherent memory may be slow.
  */
-static bool bitnpu_ring_record(struct bitnpu_ring *ring, struct bitnpu_record *record)
+static bool bitnpu_ring_record(struct bitnpu_ring *ring, u32 behind, struct bitnpu_record *record)
 {
-	struct bitnpu_job *job = bitnpu_ring_head(ring);
+	struct bitnpu_job *job = bitnpu_ring_job(ring, behind);
 
-	memcpy(record, &ring->records[bitnpu_ring_slot(ring, ring->head)], sizeof(*record));
+	memcpy(record, &ring->records[bitnpu_ring_slot(ring, ring->head + behind)],
+	       sizeof(*record));
 	return le64_to_cpu(record->sequence) == job->sequence &&
 	       record->check == bitnpu_record_check(record);
 }
@@ -229,12 +241,12 @@ static unsigned int bitnpu_ring_retire_until(struct bitnpu_ring *ring, u32 head)
 	/* Records after HEAD (section 9). */
 	dma_rmb();
 	for (; ring->head != head; done++) {
-		if (!bitnpu_ring_record(ring, &record)) {
+		if (!bitnpu_ring_record(ring, 0, &record)) {
 			trace_bitnpu_corrupt(ring, head);
 			bitnpu_reset_request(ring->bdev);
 			break;
 		}
-		bitnpu_ring_retire(ring, &record);
+		bitnpu_ring_retire(ring, bitnpu_ring_pull(ring, 0), &record);
 	}
 	return done;
 }
@@ -293,20 +305,38 @@ void bitnpu_ring_stop(struct bitnpu_ring *ring, u32 blame)
 }
 
 /*
- * Only the last of the jobs that had begun can run again: the others are followed by one that may
- * have changed what they read.
+ * What began behind a job may have changed what the job reads: when it belongs to the same
+ * context, or may have buffers in common with it.
  */
-static bool bitnpu_ring_may_repeat(struct bitnpu_ring *ring, struct bitnpu_job *job, bool last)
+static bool bitnpu_ring_overtaken(struct bitnpu_ring *ring, u32 ahead)
 {
-	return last && ring->blame != DRM_BITNPU_BAN_HANG &&
-	       ((job->flags & DRM_BITNPU_JOB_RESTARTABLE) || !job->list_size || job->error) &&
-	       ++job->attempts < BITNPU_MAX_ATTEMPTS;
+	struct bitnpu_job *job = bitnpu_ring_job(ring, ahead);
+	u32 i;
+
+	for (i = 1; i < ring->begun; i++)
+		if (bitnpu_ring_job(ring, ahead + i)->ctx == job->ctx)
+			return true;
+	return ring->begun > 1 && bitnpu_job_shares(job);
 }
 
-static void bitnpu_ring_fail(struct bitnpu_ring *ring, bool last)
+static bool bitnpu_ring_may_repeat(struct bitnpu_ring *ring, u32 ahead)
 {
-	struct bitnpu_job *job = bitnpu_ring_pop(ring);
-	u32 blame = last ? ring->blame : DRM_BITNPU_BAN_DEVICE;
+	struct bitnpu_job *job = bitnpu_ring_job(ring, ahead);
+	bool run = job->list_size && !job->error;
+
+	if (ring->begun == 1 && ring->blame == DRM_BITNPU_BAN_HANG)
+		return false;
+	if (run && !(job->flags & DRM_BITNPU_JOB_RESTARTABLE))
+		return false;
+	if (run && bitnpu_ring_overtaken(ring, ahead))
+		return false;
+	return ++job->attempts < BITNPU_MAX_ATTEMPTS;
+}
+
+/* Ends a job, just pulled, that has no record and cannot run again. */
+static void bitnpu_ring_fail(struct bitnpu_ring *ring, struct bitnpu_job *job)
+{
+	u32 blame = ring->begun == 1 ? ring->blame : DRM_BITNPU_BAN_DEVICE;
 	int error = job->error;
 
 	if (!error) {
@@ -316,20 +346,19 @@ static void bitnpu_ring_fail(struct bitnpu_ring *ring, bool last)
 	bitnpu_job_done(job, error);
 }
 
-/* After a reset: ends the jobs that had begun, but one that runs again. */
+/* After a reset: ends the jobs that had begun, but those that run again. */
 static void bitnpu_ring_settle(struct bitnpu_ring *ring)
 {
 	struct bitnpu_record record;
-	bool last;
+	u32 kept = 0;
 
 	for (; ring->begun; ring->begun--) {
-		last = ring->begun == 1;
-		if (bitnpu_ring_record(ring, &record))
-			bitnpu_ring_retire(ring, &record);
-		else if (bitnpu_ring_may_repeat(ring, bitnpu_ring_head(ring), last))
-			trace_bitnpu_job_repeat(ring, bitnpu_ring_head(ring));
+		if (bitnpu_ring_record(ring, kept, &record))
+			bitnpu_ring_retire(ring, bitnpu_ring_pull(ring, kept), &record);
+		else if (bitnpu_ring_may_repeat(ring, kept))
+			trace_bitnpu_job_repeat(ring, bitnpu_ring_job(ring, kept++));
 		else
-			bitnpu_ring_fail(ring, last);
+			bitnpu_ring_fail(ring, bitnpu_ring_pull(ring, kept));
 	}
 }
 
@@ -436,8 +465,10 @@ static void bitnpu_ring_close(struct bitnpu_ring *ring)
 	spin_lock_irqsave(&ring->lock, flags);
 	ring->closed = true;
 	spin_unlock_irqrestore(&ring->lock, flags);
-	while ((job = bitnpu_ring_pop(ring)))
+	while (ring->head != ring->tail) {
+		job = bitnpu_ring_pull(ring, 0);
 		bitnpu_job_done(job, job->error ?: -ENODEV);
+	}
 	mutex_unlock(&ring->done_lock);
 }
 
