@@ -8,6 +8,7 @@
  */
 #include <linux/dma-map-ops.h>
 #include <linux/dma-resv.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include <drm/bitnpu_accel.h>
@@ -175,7 +176,8 @@ int bitnpu_ioctl_bo_create(struct drm_device *drm, void *data, struct drm_file *
 		return -EINVAL;
 	if (args->size > BITNPU_VA_END - BITNPU_VA_START)
 		return -ENOSPC;
-	if (args->size > SIZE_MAX - PAGE_SIZE)
+	/* All of a buffer stays in memory: do not let what cannot fit push everything else out first. */
+	if (args->size >> PAGE_SHIFT >= totalram_pages())
 		return -ENOMEM;
 	if (drm_dev_is_unplugged(drm))
 		return -ENODEV;

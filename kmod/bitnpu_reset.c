@@ -8,6 +8,7 @@
  * becomes of each.
  */
 #include <linux/bitfield.h>
+#include <linux/interrupt.h>
 #include <linux/iopoll.h>
 #include <linux/pm_runtime.h>
 #include <linux/regmap.h>
@@ -202,6 +203,14 @@ static enum bitnpu_verdict bitnpu_watch_waiting(struct bitnpu_ring *ring, bool c
 	return BITNPU_FINE;
 }
 
+static void bitnpu_watch_lost_irq(struct bitnpu_ring *ring, unsigned int done)
+{
+	atomic_inc(&ring->bdev->lost_irqs);
+	trace_bitnpu_lost_irq(ring, done);
+	dev_warn_ratelimited(ring->bdev->drm.dev, "ring %u: lost interrupt of a completed job\n",
+			     ring->index);
+}
+
 static enum bitnpu_verdict bitnpu_watch_ring(struct bitnpu_ring *ring, bool core)
 {
 	u64 first = bitnpu_ring_first(ring);
@@ -223,10 +232,11 @@ static enum bitnpu_verdict bitnpu_watch_ring(struct bitnpu_ring *ring, bool core
 		};
 		return BITNPU_FINE;
 	}
+	/* An interrupt that is just being handled is not lost. */
+	synchronize_irq(ring->bdev->irq);
 	done = bitnpu_ring_complete(ring);
 	if (done) {
-		atomic_inc(&ring->bdev->lost_irqs);
-		trace_bitnpu_lost_irq(ring, done);
+		bitnpu_watch_lost_irq(ring, done);
 		return BITNPU_FINE;
 	}
 	if (status & BITNPU_RING_STATUS_ACTIVE)
