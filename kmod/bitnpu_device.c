@@ -137,22 +137,26 @@ void bitnpu_device_quiesce(struct bitnpu_device *bdev)
 	synchronize_irq(bdev->irq);
 }
 
-/* The line stays masked while this runs (IRQF_ONESHOT); a bit that is set meanwhile asserts it again. */
+/*
+ * The line stays masked while this runs (IRQF_ONESHOT); a bit that is set meanwhile asserts it again.  The
+ * registers are there until the interrupt is freed, so what is asserted is cleared even while the device is
+ * being removed: else the line would come back at once, for as long as that takes.
+ */
 static irqreturn_t irq_thread(int irq, void *data)
 {
 	struct bitnpu_device *bdev = data;
 	u32 pending = 0;
 	int idx;
 
-	if (!drm_dev_enter(&bdev->drm, &idx))
-		return IRQ_NONE;
 	regmap_read(bdev->regmap, BITNPU_IRQ_PENDING, &pending);
-	if (pending) {
-		regmap_write(bdev->regmap, BITNPU_IRQ_STATUS, pending);
+	if (!pending)
+		return IRQ_NONE;
+	regmap_write(bdev->regmap, BITNPU_IRQ_STATUS, pending);
+	if (drm_dev_enter(&bdev->drm, &idx)) {
 		bitnpu_rings_irq(bdev, pending);
+		drm_dev_exit(idx);
 	}
-	drm_dev_exit(idx);
-	return pending ? IRQ_HANDLED : IRQ_NONE;
+	return IRQ_HANDLED;
 }
 
 static void device_release(struct drm_device *drm, void *data)

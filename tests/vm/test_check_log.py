@@ -10,6 +10,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEALTHY = """[    0.000000] Linux version 6.12.117 (debian-kernel@lists.debian.org)
 [    1.100000] Warning: deprecated option, use another
+[    1.110000] ... MAX_LOCKDEP_ENTRIES:     32768
+[    1.120000] DMA-API: preallocated 65536 debug entries
 [    1.200000] NMI watchdog: disabled
 [    2.860000] Run /init as init process
 [    3.000000] bitnpu: loading out-of-tree module taints kernel.
