@@ -121,6 +121,7 @@ include make/modules.mk
 include make/conformance.mk
 include make/accel.mk
 include make/vm.mk
+include make/kasan.mk
 include make/check.mk
 include make/fuzz.mk
 include make/lint.mk

@@ -40,7 +40,8 @@ suite_compilers	= -s compilers -t 600 tests/hostops-flags.sh -x \
 		  "MAKEFLAGS= $(MAKE) -s BUILD=$(BUILD)/clang CC=$(CLANG) all tests programs" -T
 suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  "tests/test_reference.py $(BUILD)" \
-		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)"
+		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)" \
+		  -t 600 "tests/install/test_modules.sh $(BUILD)"
 
 # Those that start threads: what races is found there.
 threaded_tests	:= $(shell grep -lE 'pthread_create|queue_submit|session_eval' $(unit_srcs) \
@@ -57,7 +58,7 @@ demo: ## install what is missing, build, and let the shipped model write text
 
 .PHONY: check
 check: ## install what is missing, build and run all tests
-	@tools/dependencies build demo check
+	@tools/dependencies build demo check vm
 	$(submake) check-build
 	+@$(MAKE) --no-print-directory check-run
 
@@ -65,11 +66,11 @@ check: ## install what is missing, build and run all tests
 .PHONY: check-run
 check-run:
 	@$(RUN_TESTS) $(suite_opencl) $(suite_asan) $(suite_tsan) $(suite_unit) \
-		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_compilers) \
+		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_compilers) $(suite_vm) \
 		$(call suite_fuzz,$(FUZZ_CHECK_SECONDS))
 
 .PHONY: check-build
-check-build: all tests
+check-build: all tests modules kselftest $(vm_text)
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
 	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
 	$(submake) build-fuzz

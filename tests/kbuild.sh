@@ -7,7 +7,7 @@ set -u
 build=$1
 make=${MAKE:-make}
 work=$build/check/kbuild
-modules='bitnpu_sim'
+modules='bitnpu bitnpu_sim'
 count=0
 failed=0
 mkdir -p "$work"
@@ -32,7 +32,7 @@ if ! command -v modinfo >/dev/null; then
 	echo "1..0 # SKIP no modinfo: install kmod"
 	exit 0
 fi
-echo 1..7
+echo 1..10
 
 rm -rf "$build/modules"
 MAKEFLAGS='' "$make" BUILD="$build" ${KDIR:+KDIR="$KDIR"} W=1 KCFLAGS=-Werror modules \
@@ -58,6 +58,9 @@ for module in $modules; do
 		grep -q '^vermagic: *[6-9]' "$work/log"
 	report $? "modinfo names licence, description and kernel of $module"
 done
+
+! nm "$build/modules/bitnpu.ko" | grep -i ' [TDBR] .*sim' >"$work/log"
+report $? "the driver knows of no simulator"
 
 case $(uname -m) in
 x86_64 | aarch64) integers=-mgeneral-regs-only ;;

@@ -75,7 +75,7 @@ version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$stage"/usr/src/bitnpu-*/dk
 report $? "the sources are where DKMS looks for them"
 
 if command -v dkms >/dev/null && [ "$(id -u)" -eq 0 ]; then
-	mkdir -p "$work/dkms" "$work/modules"
+	mkdir -p "$work/dkms" "$work/modules/$release"
 	dkms install -m bitnpu -v "$version" -k "$release" --kernelsourcedir "$kdir" \
 		--sourcetree "$stage/usr/src" --dkmstree "$work/dkms" --installtree "$work/modules" \
 		--no-depmod >"$work/log" 2>&1

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# The kernel tests, a soak and random ioctls on a kernel that watches: docs/sanitizers.md.
+
+# How long each of the soak, the fuzzer and the fuzzer with failing allocations runs.
+KASAN_SECONDS	?= 60
+
+kasan_build	:= $(BUILD)/kasan
+kasan_seed	= $(if $(KASAN_SEED),$(KASAN_SEED),$$(date +%s))
+kasan_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
+		  "$(kselftest_dir)/bitnpu_soak $(KASAN_SECONDS) $(kasan_seed)" \
+		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed)" \
+		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed) failslab"
+
+.PHONY: check-kasan
+check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first (KASAN_SECONDS=60)
+	@tools/dependencies vm kasan
+	+@kernel=$$(tests/vm/sanitizer-kernel) && \
+	$(MAKE) --no-print-directory -s modules BUILD=$(kasan_build) KDIR=$$kernel && \
+	$(RUN_TESTS) -s kasan -t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 \
+		--memory 4096 --kernel $$kernel/arch/x86/boot/bzImage --modules $$kernel/root \
+		--release $$(cat $$kernel/include/config/kernel.release) \
+		-- $(subst ",',$(kasan_tests)) tests/vm/leaks"
