@@ -83,7 +83,7 @@ static int run_among_neighbours(FIXTURE_DATA(isolation) *self, struct drm_bitnpu
 	return wrong ? -EBADMSG : ret;
 }
 
-TEST_F(isolation, addresses_are_per_file)
+TEST_F_TIMEOUT(isolation, addresses_are_per_file, 120)
 {
 	/* Both files begin at the same address: the same number, two memories. */
 	EXPECT_EQ(self->mm.bo.address, self->bad_mm.bo.address);
@@ -93,7 +93,7 @@ TEST_F(isolation, addresses_are_per_file)
 	EXPECT_TRUE(bt_matmul_check(&self->bad_mm));
 }
 
-TEST_F(isolation, others_memory_cannot_be_read)
+TEST_F_TIMEOUT(isolation, others_memory_cannot_be_read, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job_bo bo;
@@ -116,7 +116,7 @@ TEST_F(isolation, others_memory_cannot_be_read)
 	bt_bo_destroy(&secret);
 }
 
-TEST_F(isolation, others_memory_cannot_be_written)
+TEST_F_TIMEOUT(isolation, others_memory_cannot_be_written, 120)
 {
 	struct drm_bitnpu_job_bo bo;
 	struct drm_bitnpu_job job = bt_matmul_job(&self->bad_mm, &bo);
@@ -132,7 +132,7 @@ TEST_F(isolation, others_memory_cannot_be_written)
 	bt_bo_destroy(&precious);
 }
 
-TEST_F(isolation, refused_commands_hurt_nobody_else)
+TEST_F_TIMEOUT(isolation, refused_commands_hurt_nobody_else, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job_bo bo;
@@ -147,7 +147,7 @@ TEST_F(isolation, refused_commands_hurt_nobody_else)
 	EXPECT_EQ(1, info.jobs_failed);
 }
 
-TEST_F(isolation, list_outside_of_memory)
+TEST_F_TIMEOUT(isolation, list_outside_of_memory, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job job = { .list_addr = 1ULL << 38, .list_size = 64 };
@@ -158,7 +158,7 @@ TEST_F(isolation, list_outside_of_memory)
 	EXPECT_EQ(1ULL << 38, info.addr);
 }
 
-TEST_F(isolation, address_past_the_device)
+TEST_F_TIMEOUT(isolation, address_past_the_device, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job job = { .list_addr = 1ULL << 40, .list_size = 64 };
@@ -169,7 +169,7 @@ TEST_F(isolation, address_past_the_device)
 }
 
 /* The context is banned whole: its other queues, and its jobs that were waiting. */
-TEST_F(isolation, ban_is_of_the_context)
+TEST_F_TIMEOUT(isolation, ban_is_of_the_context, 120)
 {
 	struct drm_bitnpu_job_bo bo;
 	struct drm_bitnpu_job jobs[8];

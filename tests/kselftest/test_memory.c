@@ -33,7 +33,7 @@ FIXTURE_TEARDOWN(memory)
 	close(self->fd);
 }
 
-TEST_F(memory, zeroed_and_apart)
+TEST_F_TIMEOUT(memory, zeroed_and_apart, 120)
 {
 	struct bt_bo bo[8];
 
@@ -52,7 +52,7 @@ TEST_F(memory, zeroed_and_apart)
 		bt_bo_destroy(&bo[i]);
 }
 
-TEST_F(memory, large)
+TEST_F_TIMEOUT(memory, large, 120)
 {
 	struct bt_bo bo;
 
@@ -62,7 +62,7 @@ TEST_F(memory, large)
 	bt_bo_destroy(&bo);
 }
 
-TEST_F(memory, addresses_are_reused)
+TEST_F_TIMEOUT(memory, addresses_are_reused, 120)
 {
 	struct bt_bo bo;
 	uint64_t first = 0;
@@ -83,7 +83,7 @@ static void on_fault(int number)
 	siglongjmp(fault_jump, number);
 }
 
-TEST_F(memory, mapping_past_the_end)
+TEST_F_TIMEOUT(memory, mapping_past_the_end, 120)
 {
 	struct drm_bitnpu_bo_mmap_offset offset = {};
 	struct bt_bo bo;
@@ -98,7 +98,7 @@ TEST_F(memory, mapping_past_the_end)
 	bt_bo_destroy(&bo);
 }
 
-TEST_F(memory, mapping_outlives_handle)
+TEST_F_TIMEOUT(memory, mapping_outlives_handle, 120)
 {
 	struct bt_bo bo;
 
@@ -115,7 +115,7 @@ TEST_F(memory, mapping_outlives_handle)
 	signal(SIGSEGV, SIG_DFL);
 }
 
-TEST_F(memory, read_only_for_the_device)
+TEST_F_TIMEOUT(memory, read_only_for_the_device, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job_bo bos[2];
@@ -140,7 +140,7 @@ TEST_F(memory, read_only_for_the_device)
 	EXPECT_EQ(-ENOTRECOVERABLE, bt_run(self->fd, self->queue, job));
 }
 
-TEST_F(memory, closed_buffer_is_out_of_reach)
+TEST_F_TIMEOUT(memory, closed_buffer_is_out_of_reach, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job_bo bo;
@@ -161,7 +161,7 @@ TEST_F(memory, closed_buffer_is_out_of_reach)
 }
 
 /* A guard page follows each buffer: running over its end hits nothing. */
-TEST_F(memory, guard_page)
+TEST_F_TIMEOUT(memory, guard_page, 120)
 {
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job_bo bo;
@@ -206,7 +206,7 @@ static int run_into(int fd, uint32_t queue, int dma_buf, struct bt_matmul *mm, s
 	return bt_run(fd, queue, job);
 }
 
-TEST_F(memory, udmabuf)
+TEST_F_TIMEOUT(memory, udmabuf, 120)
 {
 	struct udmabuf_create create = { .size = 8192 };
 	struct bt_bo imported;
@@ -237,7 +237,7 @@ TEST_F(memory, udmabuf)
 	close(udmabuf);
 }
 
-TEST_F(memory, dma_heap)
+TEST_F_TIMEOUT(memory, dma_heap, 120)
 {
 	struct dma_heap_allocation_data data = { .len = 8192, .fd_flags = O_RDWR | O_CLOEXEC };
 	struct bt_bo imported;
@@ -259,7 +259,7 @@ TEST_F(memory, dma_heap)
 	close(heap);
 }
 
-TEST_F(memory, self_import)
+TEST_F_TIMEOUT(memory, self_import, 120)
 {
 	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR, .fd = -1 };
 	struct drm_prime_handle back;
@@ -283,7 +283,7 @@ TEST_F(memory, self_import)
 	bt_matmul_destroy(&mm);
 }
 
-TEST_F(memory, between_two_devices)
+TEST_F_TIMEOUT(memory, between_two_devices, 120)
 {
 	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR, .fd = -1 };
 	struct bt_bo imported, shared;

@@ -30,12 +30,12 @@ FIXTURE_TEARDOWN(submit)
 	close(self->fd);
 }
 
-TEST_F(submit, empty)
+TEST_F_TIMEOUT(submit, empty, 120)
 {
 	EXPECT_EQ(0, bt_run(self->fd, self->queue, (struct drm_bitnpu_job){}));
 }
 
-TEST_F(submit, shapes)
+TEST_F_TIMEOUT(submit, shapes, 120)
 {
 	static const uint32_t shapes[][3] = {
 		{ 1, 1, 1 }, { 1, 16, 16 }, { 1, 17, 15 }, { 2, 15, 17 }, { 5, 33, 129 }, { 3, 64, 1000 },
@@ -52,7 +52,7 @@ TEST_F(submit, shapes)
 	}
 }
 
-TEST_F(submit, list_of_many)
+TEST_F_TIMEOUT(submit, list_of_many, 120)
 {
 	struct drm_bitnpu_job_bo bo;
 	struct bitnpu_cmd_matmul *cmd;
@@ -74,7 +74,7 @@ TEST_F(submit, list_of_many)
 	bt_matmul_destroy(&mm);
 }
 
-TEST_F(submit, batch_of_256)
+TEST_F_TIMEOUT(submit, batch_of_256, 120)
 {
 	struct drm_bitnpu_job jobs[DRM_BITNPU_MAX_JOBS];
 	struct drm_bitnpu_job_bo bos[8];
@@ -101,7 +101,7 @@ TEST_F(submit, batch_of_256)
 }
 
 /* Two jobs write the same y: what stays is the later one's, without any fence between them. */
-TEST_F(submit, order_in_a_queue)
+TEST_F_TIMEOUT(submit, order_in_a_queue, 120)
 {
 	struct drm_bitnpu_job_bo bo[2];
 	struct drm_bitnpu_job jobs[2];
@@ -126,7 +126,7 @@ TEST_F(submit, order_in_a_queue)
 	}
 }
 
-TEST_F(submit, queues_of_every_priority)
+TEST_F_TIMEOUT(submit, queues_of_every_priority, 120)
 {
 	for (uint32_t priority = 0; priority <= DRM_BITNPU_PRIORITY_HIGH; priority++) {
 		struct bt_matmul mm;
@@ -151,7 +151,7 @@ static int drop_sys_nice(void)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-TEST_F(submit, high_priority_needs_a_capability)
+TEST_F_TIMEOUT(submit, high_priority_needs_a_capability, 120)
 {
 	int status;
 	pid_t pid = fork();
@@ -171,7 +171,7 @@ TEST_F(submit, high_priority_needs_a_capability)
 }
 
 /* A destroyed queue's jobs still run. */
-TEST_F(submit, destroy_queue_with_jobs)
+TEST_F_TIMEOUT(submit, destroy_queue_with_jobs, 120)
 {
 	struct drm_bitnpu_queue_destroy destroy = {};
 	struct drm_bitnpu_job_bo bo;
@@ -189,7 +189,7 @@ TEST_F(submit, destroy_queue_with_jobs)
 	bt_matmul_destroy(&mm);
 }
 
-TEST_F(submit, bo_wait)
+TEST_F_TIMEOUT(submit, bo_wait, 120)
 {
 	struct drm_bitnpu_bo_wait wait = { .flags = DRM_BITNPU_WAIT_WRITE };
 	struct drm_bitnpu_job_bo bo;

@@ -78,7 +78,7 @@ static int timeline_signal(int fd, uint32_t timeline, uint64_t point)
 	return bt_ioctl(fd, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &args);
 }
 
-TEST_F(sync, binary_between_queues)
+TEST_F_TIMEOUT(sync, binary_between_queues, 120)
 {
 	struct drm_bitnpu_sync signal = { .flags = DRM_BITNPU_SYNC_SIGNAL };
 	struct drm_bitnpu_sync both[2] = {
@@ -103,7 +103,7 @@ TEST_F(sync, binary_between_queues)
 	}
 }
 
-TEST_F(sync, within_a_batch)
+TEST_F_TIMEOUT(sync, within_a_batch, 120)
 {
 	struct drm_bitnpu_sync signal = { .flags = DRM_BITNPU_SYNC_SIGNAL };
 	struct drm_bitnpu_sync wait = { .flags = DRM_BITNPU_SYNC_WAIT };
@@ -118,7 +118,7 @@ TEST_F(sync, within_a_batch)
 	EXPECT_TRUE(bt_matmul_check(&self->mm[1]));
 }
 
-TEST_F(sync, timeline)
+TEST_F_TIMEOUT(sync, timeline, 120)
 {
 	struct drm_bitnpu_sync signal = {
 		.flags = DRM_BITNPU_SYNC_SIGNAL | DRM_BITNPU_SYNC_TIMELINE,
@@ -138,7 +138,7 @@ TEST_F(sync, timeline)
 	EXPECT_EQ(0, bt_fence_error(self->fd, binary));
 }
 
-TEST_F(sync, timeline_wait)
+TEST_F_TIMEOUT(sync, timeline_wait, 120)
 {
 	struct drm_bitnpu_sync sync[2] = {
 		{ .flags = DRM_BITNPU_SYNC_WAIT | DRM_BITNPU_SYNC_TIMELINE, .point = 7 },
@@ -156,7 +156,7 @@ TEST_F(sync, timeline_wait)
 	EXPECT_TRUE(bt_matmul_check(&self->mm[0]));
 }
 
-TEST_F(sync, binary_without_fence)
+TEST_F_TIMEOUT(sync, binary_without_fence, 120)
 {
 	struct drm_bitnpu_sync sync = { .flags = DRM_BITNPU_SYNC_WAIT };
 
@@ -180,7 +180,7 @@ static void *wait_for_submit(void *data)
 	return NULL;
 }
 
-TEST_F(sync, wait_before_submit)
+TEST_F_TIMEOUT(sync, wait_before_submit, 120)
 {
 	struct drm_bitnpu_sync signal = {
 		.flags = DRM_BITNPU_SYNC_SIGNAL | DRM_BITNPU_SYNC_TIMELINE, .point = 3,
@@ -262,7 +262,7 @@ static int run_child(int socket)
 	return bt_fence_error(fd, sync[0].handle) ? 4 : 0;
 }
 
-TEST_F(sync, across_processes)
+TEST_F_TIMEOUT(sync, across_processes, 120)
 {
 	struct drm_syncobj_handle export = { .fd = -1 };
 	int sockets[2], status;
@@ -284,7 +284,7 @@ TEST_F(sync, across_processes)
 	close(export.fd);
 }
 
-TEST_F(sync, sync_file_polls)
+TEST_F_TIMEOUT(sync, sync_file_polls, 120)
 {
 	struct pollfd poll_fd = { .events = POLLIN };
 	uint32_t syncobj;
@@ -299,7 +299,7 @@ TEST_F(sync, sync_file_polls)
 }
 
 /* What a job writes is in the buffer's reservation: a dma-buf of it can be polled. */
-TEST_F(sync, implicit)
+TEST_F_TIMEOUT(sync, implicit, 120)
 {
 	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR, .fd = -1 };
 	struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_READ, .fd = -1 };
@@ -316,7 +316,7 @@ TEST_F(sync, implicit)
 }
 
 /* Queue 1's job names queue 0's buffer: it waits although no syncobj says so. */
-TEST_F(sync, implicit_between_queues)
+TEST_F_TIMEOUT(sync, implicit_between_queues, 120)
 {
 	struct drm_bitnpu_job_bo bos[2] = { self->bo[0], self->bo[1] };
 	uint32_t syncobj;
