@@ -118,8 +118,9 @@ static void bitnpu_reset_full(struct bitnpu_device *bdev, struct bitnpu_ring *hu
 	}
 	/* Whatever asked for this so far has it now. */
 	cancel_work(&bdev->reset_work);
-	ret = bitnpu_device_start(bdev);
+	/* Before jobs end by it: who asks then finds it counted. */
 	atomic_inc(&bdev->resets);
+	ret = bitnpu_device_start(bdev);
 	trace_bitnpu_reset(bdev, -1, ret);
 	if (ret)
 		bitnpu_reset_give_up(bdev);
