@@ -162,28 +162,81 @@ static void test_across_queues(void **state)
 	counter_close(&c);
 }
 
-/* More fences to wait for than a job of the driver takes. */
+static int file_status(int fd)
+{
+	struct sync_file_info info = { 0 };
+
+	assert_int_equal(ioctl(fd, SYNC_IOC_FILE_INFO, &info), 0);
+	return info.status;
+}
+
+#define MANY_WAITS	300
+#define SLOW_WAIT	100
+
+/* More fences to wait for than a job of the driver takes, one of them late. */
 static void test_many_waits(void **state)
 {
-	struct bitnpu_fence *waits[300], *done;
+	struct bitnpu_fence *waits[MANY_WAITS], *done;
+	struct bitnpu_queue *first, *second, *third;
+	struct counter c;
+	struct slow slow;
+	struct npu npu;
+	int fd;
+
+	/* With a core for the late one, and one for those that need not wait for it. */
+	npu_create(&npu, "double", "cores=2 rings=4");
+	counter_open(&c, npu.device);
+	slow_create(&slow, c.ctx);
+	first = counter_queue(&c);
+	second = counter_queue(&c);
+	third = counter_queue(&c);
+	/* None has ended when the job is submitted, and one ends later than all others. */
+	bitnpu_fence_destroy(slow_submit(&slow, second));
+	for (int i = 0; i < 2; i++)
+		bitnpu_fence_destroy(slow_submit(&slow, first));
+	for (int i = 0; i < MANY_WAITS; i++)
+		waits[i] = i == SLOW_WAIT ? slow_submit(&slow, first) :
+					    counter_submit(&c, second, i, NULL);
+	assert_int_equal(bitnpu_queue_submit(third, c.lists[0], waits, MANY_WAITS, &done, NULL), 0);
+	assert_int_equal(finish(done, NULL), 0);
+	/* The kernel's word: the library takes it from the job's end that the others have ended. */
+	assert_int_equal(bitnpu_fence_export_fd(waits[SLOW_WAIT], &fd, NULL), 0);
+	assert_int_equal(file_status(fd), 1);
+	close(fd);
+	for (int i = 0; i < MANY_WAITS; i++)
+		bitnpu_fence_destroy(waits[i]);
+	bitnpu_queue_destroy(first);
+	bitnpu_queue_destroy(second);
+	bitnpu_queue_destroy(third);
+	slow_destroy(&slow);
+	counter_close(&c);
+	npu_destroy(&npu);
+}
+
+/* A fence stays what it is while others are made, waited for and destroyed. */
+static void test_fences_apart(void **state)
+{
+	struct bitnpu_fence *kept, *after, *slow_done[2];
 	struct bitnpu_queue *first, *second;
 	struct counter c;
 	struct slow slow;
+	int fd;
 
 	counter_open(&c, "accel");
 	slow_create(&slow, c.ctx);
 	first = counter_queue(&c);
 	second = counter_queue(&c);
-	assert_int_equal(bitnpu_queue_submit(first, slow.list, NULL, 0, NULL, NULL), 0);
-	for (int i = 0; i < 300; i++)
-		waits[i] = counter_submit(&c, first, i, NULL);
-	assert_int_equal(bitnpu_queue_submit(second, c.lists[0], waits, 300, &done, NULL), 0);
-	assert_int_equal(finish(done, NULL), 0);
-	for (int i = 0; i < 300; i++)
-		assert_int_equal(finish(waits[i], NULL), 0);
-	/* 300 and one more, modulo 256. */
-	assert_int_equal(c.row[0], 300 - 256);
-	assert_int_equal(c.row[4096], 301 - 256);
+	kept = counter_submit(&c, first, 0, NULL);
+	after = counter_submit(&c, second, 1, kept);
+	assert_int_equal(finish(after, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		slow_done[i] = slow_submit(&slow, first);
+	assert_int_equal(bitnpu_fence_export_fd(kept, &fd, NULL), 0);
+	assert_int_equal(file_status(fd), 1);
+	close(fd);
+	bitnpu_fence_destroy(kept);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(finish(slow_done[i], NULL), 0);
 	bitnpu_queue_destroy(first);
 	bitnpu_queue_destroy(second);
 	slow_destroy(&slow);
@@ -199,19 +252,22 @@ static void test_two_devices(void **state)
 	struct counter a, b;
 	struct slow slow;
 	struct npu npu;
+	int fd;
 
-	npu_create(&npu, "second", 0);
+	npu_create(&npu, "second", "");
 	counter_open(&a, "accel:0");
 	counter_open(&b, npu.device);
 	slow_create(&slow, a.ctx);
 	slow_queue = counter_queue(&a);
 	queue = counter_queue(&b);
-	assert_int_equal(bitnpu_queue_submit(slow_queue, slow.list, NULL, 0, &slow_done, NULL), 0);
+	slow_done = slow_submit(&slow, slow_queue);
 	done = counter_submit(&b, queue, 0, slow_done);
 	assert_int_equal(bitnpu_fence_wait(done, 0, NULL), -ETIME);
 	assert_int_equal(finish(done, NULL), 0);
 	/* The kernel has waited for the other device's job. */
-	assert_int_equal(bitnpu_fence_wait(slow_done, 0, NULL), 0);
+	assert_int_equal(bitnpu_fence_export_fd(slow_done, &fd, NULL), 0);
+	assert_int_equal(file_status(fd), 1);
+	close(fd);
 	bitnpu_fence_destroy(slow_done);
 	assert_int_equal(finish(counter_submit(&b, queue, 1, NULL), NULL), 0);
 	assert_int_equal(counter_value(&b), 2);
@@ -252,14 +308,6 @@ static void test_with_golden(void **state)
 
 /* ---- fences as descriptors ------------------------------------------------------------------- */
 
-static int file_status(int fd)
-{
-	struct sync_file_info info = { 0 };
-
-	assert_int_equal(ioctl(fd, SYNC_IOC_FILE_INFO, &info), 0);
-	return info.status;
-}
-
 static void test_export(void **state)
 {
 	struct bitnpu_fence *done, *imported, *after;
@@ -274,7 +322,7 @@ static void test_export(void **state)
 	slow_create(&slow, c.ctx);
 	queue = counter_queue(&c);
 	golden_queue = counter_queue(&golden);
-	assert_int_equal(bitnpu_queue_submit(queue, slow.list, NULL, 0, &done, NULL), 0);
+	done = slow_submit(&slow, queue);
 	assert_int_equal(bitnpu_fence_export_fd(done, &ready.fd, NULL), 0);
 	assert_int_equal(file_status(ready.fd), 0);
 	assert_int_equal(poll(&ready, 1, 0), 0);
@@ -452,13 +500,13 @@ static void test_removal(void **state)
 	struct slow slow;
 	struct npu npu;
 
-	npu_create(&npu, "removed", 0);
+	npu_create(&npu, "removed", "cores=2");
 	counter_open(&c, npu.device);
 	counter_open(&other, "accel:0");
 	other_queue = counter_queue(&other);
 	slow_create(&slow, c.ctx);
 	queue = counter_queue(&c);
-	assert_int_equal(bitnpu_queue_submit(queue, slow.list, NULL, 0, &slow_done, NULL), 0);
+	slow_done = slow_submit(&slow, queue);
 	after = counter_submit(&c, queue, 0, NULL);
 	npu_remove(&npu);
 	assert_int_equal(finish(after, &err), -ENODEV);
@@ -499,7 +547,7 @@ static void test_small_sram(void **state)
 	struct counter c;
 	struct npu npu;
 
-	npu_create(&npu, "small", 8192);
+	npu_create(&npu, "small", "sram_bytes=8192");
 	counter_open(&c, npu.device);
 	info = bitnpu_device_get_info(c.dev);
 	assert_int_equal(info->max_k_int32, 7936);
@@ -671,6 +719,7 @@ int main(void)
 		cmocka_unit_test(test_unwatched),
 		cmocka_unit_test(test_across_queues),
 		cmocka_unit_test(test_many_waits),
+		cmocka_unit_test(test_fences_apart),
 		cmocka_unit_test(test_two_devices),
 		cmocka_unit_test(test_with_golden),
 		cmocka_unit_test(test_export),

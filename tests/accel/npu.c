@@ -63,7 +63,21 @@ static void find_new(const struct bitnpu_device_info *before, size_t before_coun
 	fail_msg("the new NPU is not listed");
 }
 
-void npu_create(struct npu *npu, const char *name, unsigned int sram_bytes)
+static void apply(const char *name, const char *settings)
+{
+	char attribute[32];
+	int length;
+	long value;
+
+	/* NOLINTNEXTLINE(cert-err34-c) */
+	while (sscanf(settings, " %31[a-z_]=%ld%n", attribute, &value, &length) == 2) {
+		write_file(name, attribute, value);
+		settings += length;
+	}
+	assert_string_equal(settings, "");
+}
+
+void npu_create(struct npu *npu, const char *name, const char *settings)
 {
 	struct bitnpu_device_info *before, *after;
 	size_t before_count, after_count;
@@ -71,10 +85,12 @@ void npu_create(struct npu *npu, const char *name, unsigned int sram_bytes)
 
 	snprintf(npu->name, sizeof(npu->name), "%s", name);
 	snprintf(path, sizeof(path), CONFIGFS "/%s", name);
+	/* A test that failed before may have left one. */
+	if (rmdir(path) && errno != ENOENT)
+		fail_msg("%s: %s", path, strerror(errno));
 	assert_int_equal(bitnpu_device_list(&before, &before_count, NULL), 0);
 	assert_int_equal(mkdir(path, 0755), 0);
-	if (sram_bytes)
-		write_file(name, "sram_bytes", sram_bytes);
+	apply(name, settings);
 	write_file(name, "live", 1);
 	assert_int_equal(bitnpu_device_list(&after, &after_count, NULL), 0);
 	find_new(before, before_count, after, after_count, npu->device);
@@ -212,8 +228,8 @@ struct bitnpu_fence *counter_submit(struct counter *c, struct bitnpu_queue *queu
 
 /* ---- taking long ---------------------------------------------------------------------------- */
 
-#define SLOW_M	64
-#define SLOW_N	2048
+#define SLOW_M	32
+#define SLOW_N	1024
 #define SLOW_K	2048
 
 void slow_create(struct slow *slow, struct bitnpu_context *ctx)
@@ -241,4 +257,14 @@ void slow_destroy(struct slow *slow)
 {
 	bitnpu_cmdlist_destroy(slow->list);
 	bitnpu_bo_destroy(slow->memory);
+}
+
+struct bitnpu_fence *slow_submit(struct slow *slow, struct bitnpu_queue *queue)
+{
+	struct bitnpu_fence *done;
+	struct bitnpu_error err;
+
+	if (bitnpu_queue_submit(queue, slow->list, NULL, 0, &done, &err))
+		fail_msg("%s", err.message);
+	return done;
 }

@@ -21,8 +21,8 @@ struct npu {
 
 /** npu_available() - Return: whether the simulator is loaded and may be configured */
 bool npu_available(void);
-/** npu_create() - a new NPU; @sram_bytes 0 for the default */
-void npu_create(struct npu *npu, const char *name, unsigned int sram_bytes);
+/** npu_create() - a new NPU as the simulator makes them, but for @settings: "cores=2 rings=4" */
+void npu_create(struct npu *npu, const char *name, const char *settings);
 /** npu_remove() - pull it out, whoever uses it */
 void npu_remove(const struct npu *npu);
 /** npu_destroy() - remove it and its directory */
@@ -67,5 +67,7 @@ struct slow {
 
 void slow_create(struct slow *slow, struct bitnpu_context *ctx);
 void slow_destroy(struct slow *slow);
+/** slow_submit() - Return: the fence of a job on @queue, of the same context */
+struct bitnpu_fence *slow_submit(struct slow *slow, struct bitnpu_queue *queue);
 
 #endif /* ACCEL_NPU_H */

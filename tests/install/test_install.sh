@@ -56,7 +56,8 @@ report $? "make install-files"
 
 files=$(cd "$root" && find . -type f -o -type l | sort | tr '\n' ' ')
 status=0
-for file in ./bin/bitnpu ./include/bitnpu.h ./include/drm/bitnpu_isa.h ./include/drm/bitnpu_accel.h ./lib/libbitnpu.a \
+for file in ./bin/bitnpu ./include/bitnpu.h ./include/drm/bitnpu_isa.h \
+	./include/drm/bitnpu_accel.h ./lib/libbitnpu.a \
 	./lib/libbitnpu.so ./lib/libbitnpu.so.0 ./lib/pkgconfig/libbitnpu.pc \
 	./share/man/man1/bitnpu.1 ./share/bash-completion/completions/bitnpu; do
 	case " $files " in
