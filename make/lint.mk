@@ -33,7 +33,9 @@ lint-sparse:
 	sparse -Wsparse-error -Wno-decl $(lint_flags) -Wno-vla libbitnpu/datapath.c
 
 lint-scripts:
-	shellcheck .ci/run $$(git ls-files '*.sh') tools/dependencies
+	shellcheck .ci/run $$(git ls-files "*.sh") tools/dependencies tests/vm/kernel tests/vm/init \
+		tests/vm/load tests/vm/guest-tests tests/vm/run-tests tests/vm/selftests \
+		tests/vm/sanitizer-kernel tests/vm/leaks tests/vm/greet
 	pyflakes3 tests/run $$(git ls-files '*.py')
 
 # checkpatch comes with kernel sources only: set CHECKPATCH, or unpack linux-source-6.12.
