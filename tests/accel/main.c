@@ -180,7 +180,7 @@ static void test_many_waits(void **state)
 	struct bitnpu_queue *first, *second, *third;
 	struct counter c;
 	struct slow slow;
-	struct npu npu;
+	struct npu npu = { 0 };
 	int fd;
 
 	/* With a core for the late one, and one for those that need not wait for it. */
@@ -251,7 +251,7 @@ static void test_two_devices(void **state)
 	struct bitnpu_fence *slow_done, *done;
 	struct counter a, b;
 	struct slow slow;
-	struct npu npu;
+	struct npu npu = { 0 };
 	int fd;
 
 	npu_create(&npu, "second", "");
@@ -498,7 +498,7 @@ static void test_removal(void **state)
 	struct bitnpu_error err;
 	struct counter c, other;
 	struct slow slow;
-	struct npu npu;
+	struct npu npu = { 0 };
 
 	npu_create(&npu, "removed", "cores=2");
 	counter_open(&c, npu.device);
@@ -545,7 +545,7 @@ static void test_small_sram(void **state)
 	struct bitnpu_error err;
 	struct bitnpu_bo *bo;
 	struct counter c;
-	struct npu npu;
+	struct npu npu = { 0 };
 
 	npu_create(&npu, "small", "sram_bytes=8192");
 	counter_open(&c, npu.device);

@@ -32,8 +32,10 @@ static void write_file(const char *name, const char *file, long value)
 
 	snprintf(path, sizeof(path), CONFIGFS "/%s/%s", name, file);
 	out = fopen(path, "w");
-	if (!out)
+	if (!out) {
 		fail_msg("%s: %s", path, strerror(errno));
+		return;
+	}
 	fprintf(out, "%ld\n", value);
 	if (fclose(out))
 		fail_msg("%s: %ld: %s", path, value, strerror(errno));
