@@ -34,8 +34,10 @@ static int bitnpu_suspend(struct device *dev)
 
 	bitnpu_rings_suspend(bdev);
 	ret = bitnpu_rings_idle(bdev, SUSPEND_IDLE_MS);
-	if (!ret)
+	if (!ret) {
+		bitnpu_reset_flush(bdev);
 		ret = pm_runtime_force_suspend(dev);
+	}
 	if (ret)
 		bitnpu_rings_resume(bdev);
 	return ret;

@@ -312,7 +312,7 @@ static void bitnpu_reset_watch_work(struct work_struct *work)
 	cookie = dma_fence_begin_signalling();
 	bitnpu_watch_device(bdev);
 	for (i = 0; i < bdev->caps.rings; i++)
-		busy |= bitnpu_ring_first(&bdev->rings[i]);
+		busy |= bitnpu_ring_busy(&bdev->rings[i]);
 	dma_fence_end_signalling(cookie);
 	if (busy)
 		bitnpu_reset_watch(bdev);
@@ -356,6 +356,12 @@ int bitnpu_reset_init(struct bitnpu_device *bdev)
 		return -ENOMEM;
 	return drmm_add_action_or_reset(&bdev->drm, bitnpu_reset_fini, NULL) ?:
 	       bitnpu_dump_init(bdev);
+}
+
+void bitnpu_reset_flush(struct bitnpu_device *bdev)
+{
+	cancel_delayed_work_sync(&bdev->watch_work);
+	flush_work(&bdev->reset_work);
 }
 
 void bitnpu_reset_shutdown(struct bitnpu_device *bdev)

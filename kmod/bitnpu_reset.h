@@ -13,6 +13,9 @@ int bitnpu_reset_init(struct bitnpu_device *bdev);
 /** bitnpu_reset_shutdown() - no reset will start any more; waits for one that runs */
 void bitnpu_reset_shutdown(struct bitnpu_device *bdev);
 
+/** bitnpu_reset_flush() - no job is in flight: wait for a reset that runs */
+void bitnpu_reset_flush(struct bitnpu_device *bdev);
+
 /** bitnpu_reset_watch() - there is a job in flight: watch its progress; any context */
 void bitnpu_reset_watch(struct bitnpu_device *bdev);
 

@@ -118,6 +118,17 @@ static struct bitnpu_job *bitnpu_ring_head(struct bitnpu_ring *ring)
 	return ring->head == ring->tail ? NULL : ring->inflight[bitnpu_ring_slot(ring, ring->head)];
 }
 
+bool bitnpu_ring_busy(struct bitnpu_ring *ring)
+{
+	unsigned long flags;
+	bool busy;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	busy = ring->head != ring->tail;
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return busy;
+}
+
 u64 bitnpu_ring_first(struct bitnpu_ring *ring)
 {
 	struct bitnpu_job *job;
@@ -434,7 +445,7 @@ int bitnpu_rings_idle(struct bitnpu_device *bdev, unsigned int ms)
 	for (i = 0; i < bdev->caps.rings; i++) {
 		ring = &bdev->rings[i];
 		left = max_t(long, end - jiffies, 0);
-		if (!wait_event_timeout(ring->idle, !bitnpu_ring_first(ring), left))
+		if (!wait_event_timeout(ring->idle, !bitnpu_ring_busy(ring), left))
 			return -EBUSY;
 	}
 	return 0;

@@ -124,7 +124,10 @@ void bitnpu_ring_stop(struct bitnpu_ring *ring, u32 blame);
 /** bitnpu_ring_kick() - write TAIL again */
 void bitnpu_ring_kick(struct bitnpu_ring *ring);
 
-/** bitnpu_ring_first() - Return: sequence of the first job in flight, 0 if there is none */
+/** bitnpu_ring_busy() - Return: whether a job is in flight */
+bool bitnpu_ring_busy(struct bitnpu_ring *ring);
+
+/** bitnpu_ring_first() - Return: sequence of the first job in flight, 0 if none has been written */
 u64 bitnpu_ring_first(struct bitnpu_ring *ring);
 
 /** bitnpu_rings_idle() - wait until no ring has a job in flight.  Return: 0, or -EBUSY after @ms */
