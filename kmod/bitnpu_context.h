@@ -29,7 +29,7 @@ struct bitnpu_context {
 	struct bitnpu_device *bdev;
 	struct bitnpu_vm vm;
 	struct xarray queues;
-	spinlock_t lock;
+	spinlock_t lock; /* leaf */
 	struct drm_bitnpu_context_info info;
 	struct bitnpu_usage {
 		u64 busy_ns;

@@ -138,9 +138,10 @@ void bitnpu_device_quiesce(struct bitnpu_device *bdev)
 }
 
 /*
- * The line stays masked while this runs (IRQF_ONESHOT); a bit that is set meanwhile asserts it again.  The
- * registers are there until the interrupt is freed, so what is asserted is cleared even while the device is
- * being removed: else the line would come back at once, for as long as that takes.
+ * The line stays masked while this runs (IRQF_ONESHOT); a bit that is set meanwhile asserts it
+ * again.  The registers are there until the interrupt is freed, so what is asserted is cleared even
+ * while the device is being removed: else the line would come back at once, for as long as that
+ * takes.
  */
 static irqreturn_t irq_thread(int irq, void *data)
 {
@@ -181,7 +182,8 @@ static int init_dma(struct bitnpu_device *bdev, struct device *dev)
 	int ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(bdev->caps.bus_bits));
 
 	if (ret)
-		return dev_err_probe(dev, ret, "no DMA with %u address bits\n", bdev->caps.bus_bits);
+		return dev_err_probe(dev, ret, "no DMA with %u address bits\n",
+				     bdev->caps.bus_bits);
 	dma_set_max_seg_size(dev, UINT_MAX);
 	bdev->coherent = dev_is_dma_coherent(dev);
 	return 0;
@@ -224,8 +226,8 @@ static void log_device(struct bitnpu_device *bdev)
 
 	drm_info(&bdev->drm, "hardware %u.%u, %u cores of %u x %u MACs, %u KiB SRAM, %u rings\n",
 		 (u32)FIELD_GET(BITNPU_VERSION_MAJOR, caps->hw_version),
-		 (u32)FIELD_GET(BITNPU_VERSION_MINOR, caps->hw_version), caps->cores, caps->mac_rows,
-		 caps->mac_columns, caps->sram_bytes >> 10, caps->rings);
+		 (u32)FIELD_GET(BITNPU_VERSION_MINOR, caps->hw_version), caps->cores,
+		 caps->mac_rows, caps->mac_columns, caps->sram_bytes >> 10, caps->rings);
 }
 
 int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)

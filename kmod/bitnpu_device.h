@@ -16,7 +16,8 @@
 struct bitnpu_dump;
 
 /**
- * struct bitnpu_caps - what the NPU says of itself, checked at probe (docs/hardware.md, section 2.1)
+ * struct bitnpu_caps - what the NPU says of itself, checked at probe (docs/hardware.md, section
+ * 2.1)
  * @hw_version: register HW_VERSION
  * @isa_version: register ISA_VERSION
  * @implementation: register IMPLEMENTATION
@@ -79,7 +80,7 @@ struct bitnpu_device {
 	atomic_t resets, lost_irqs;
 	bool dead;
 	struct completion stopped;
-	struct mutex perf_lock;
+	struct mutex perf_lock; /* leaf */
 };
 
 static inline struct bitnpu_device *to_bitnpu_device(struct drm_device *drm)
@@ -107,15 +108,15 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq);
  */
 void bitnpu_device_remove(struct device *dev);
 
-/** bitnpu_device_reset() - full reset (section 8).  Return: 0, or -EIO when it does not become ready */
+/** bitnpu_device_reset() - full reset (section 8).  Return: 0, or -EIO when it is not ready then */
 int bitnpu_device_reset(struct bitnpu_device *bdev);
 
 /**
  * bitnpu_device_start() - bring the NPU up after power-on or full reset (section 8)
  * @bdev: powered
  *
- * Full reset, rings programmed and enabled, interrupts unmasked.  Jobs that were in flight are written
- * again: see bitnpu_ring_start().
+ * Full reset, rings programmed and enabled, interrupts unmasked.  Jobs that were in flight are
+ * written again: see bitnpu_ring_start().
  *
  * Return: 0, or -EIO when it does not become ready.
  */

@@ -2,9 +2,9 @@
 /*
  * Buffers: shmem GEM objects, own or imported, and their mappings in contexts.
  *
- * A buffer is mapped in a context when the context gets its first handle, and unmapped when the last handle
- * and the last job that named it are gone.  Its pages stay as long as it lives: an NPU cannot wait
- * for a page.
+ * A buffer is mapped in a context when the context gets its first handle, and unmapped when the
+ * last handle and the last job that named it are gone.  Its pages stay as long as it lives: an NPU
+ * cannot wait for a page.
  */
 #include <linux/dma-map-ops.h>
 #include <linux/dma-resv.h>
@@ -176,7 +176,7 @@ int bitnpu_ioctl_bo_create(struct drm_device *drm, void *data, struct drm_file *
 		return -EINVAL;
 	if (args->size > BITNPU_VA_END - BITNPU_VA_START)
 		return -ENOSPC;
-	/* All of a buffer stays in memory: do not let what cannot fit push everything else out first. */
+	/* All of a buffer stays in memory: what cannot fit would push everything else out first. */
 	if (args->size >> PAGE_SHIFT >= totalram_pages())
 		return -ENOMEM;
 	if (drm_dev_is_unplugged(drm))

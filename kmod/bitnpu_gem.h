@@ -21,7 +21,7 @@ struct bitnpu_context;
 struct bitnpu_bo {
 	struct drm_gem_shmem_object base;
 	u32 flags;
-	struct mutex lock;
+	struct mutex lock; /* outside bitnpu_vm.lock */
 	struct list_head mappings;
 };
 

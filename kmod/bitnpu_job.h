@@ -130,7 +130,7 @@ void bitnpu_job_done(struct bitnpu_job *job, int error);
  */
 void bitnpu_job_ban(struct bitnpu_job *job, u32 reason, const struct bitnpu_record *record);
 
-/** bitnpu_job_shares() - Return: whether a buffer that it names can be used from outside its context */
+/** bitnpu_job_shares() - Return: whether a buffer that it names is shared with other contexts */
 bool bitnpu_job_shares(const struct bitnpu_job *job);
 
 int bitnpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file);

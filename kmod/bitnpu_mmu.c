@@ -157,8 +157,8 @@ static u64 node_end(const struct drm_mm_node *node)
 }
 
 /*
- * Without power there is no TLB: the NPU is reset before it is used again.  An NPU that does not answer
- * is reset as well, because the memory must not be given to others before that.
+ * Without power there is no TLB: the NPU is reset before it is used again.  An NPU that does not
+ * answer is reset as well, because the memory must not be given to others before that.
  */
 static void tlb_invalidate(struct bitnpu_device *bdev, u32 asid)
 {
@@ -177,7 +177,8 @@ static void tlb_invalidate(struct bitnpu_device *bdev, u32 asid)
 	if (!active || (active < 0 && pm_runtime_status_suspended(dev)))
 		goto exit;
 	mutex_lock(&bdev->mmu.tlb_lock);
-	regmap_write(bdev->regmap, BITNPU_TLB_COMMAND, FIELD_PREP(BITNPU_TLB_OP, BITNPU_TLB_OP_ASID) |
+	regmap_write(bdev->regmap, BITNPU_TLB_COMMAND,
+		     FIELD_PREP(BITNPU_TLB_OP, BITNPU_TLB_OP_ASID) |
 		     FIELD_PREP(BITNPU_TLB_ASID, asid));
 	ret = regmap_read_poll_timeout(bdev->regmap, BITNPU_TLB_STATUS, status,
 				       !(status & BITNPU_TLB_BUSY), 1, BITNPU_RESET_TIMEOUT_US);

@@ -25,7 +25,7 @@ struct bitnpu_table;
  */
 struct bitnpu_mmu {
 	struct ida asids;
-	struct mutex tlb_lock;
+	struct mutex tlb_lock; /* leaf */
 };
 
 /**
@@ -39,7 +39,7 @@ struct bitnpu_mmu {
 struct bitnpu_vm {
 	struct bitnpu_device *bdev;
 	u32 asid;
-	struct mutex lock;
+	struct mutex lock; /* outside tlb_lock */
 	struct drm_mm mm;
 	struct bitnpu_table *root;
 };
@@ -63,8 +63,8 @@ dma_addr_t bitnpu_vm_root(const struct bitnpu_vm *vm);
  * @size: bytes, a multiple of 4096
  * @writable: the NPU may write
  *
- * A guard page that is never mapped follows each range.  Uses blocks of 2 MiB where bus and device address
- * allow.  May sleep and allocate.
+ * A guard page that is never mapped follows each range.  Uses blocks of 2 MiB where bus and device
+ * address allow.  May sleep and allocate.
  *
  * Return: 0, -ENOSPC, -ENOMEM; on error nothing is mapped.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PCI glue: registers in BAR 0, one interrupt.  No number is assigned yet: a vendor adds his own to the
- * table, or tries it with
+ * PCI glue: registers in BAR 0, one interrupt.  No number is assigned yet: a vendor adds his own to
+ * the table, or tries it with
  *	echo "VENDOR DEVICE" > /sys/bus/pci/drivers/bitnpu/new_id
  */
 #include <linux/pci.h>

@@ -9,7 +9,7 @@ struct bitnpu_job;
 struct bitnpu_record;
 struct drm_bitnpu_counters;
 
-/** bitnpu_perf_counters() - read the device's counters, which powers it up.  Return: 0 or -ENODEV */
+/** bitnpu_perf_counters() - power up, read the device's counters.  Return: 0 or -ENODEV */
 int bitnpu_perf_counters(struct bitnpu_device *bdev, struct drm_bitnpu_counters *counters);
 
 /**

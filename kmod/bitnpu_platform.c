@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Platform glue: an NPU in a device tree, with registers of its own, or a cell of a larger device whose
- * driver hands the registers down as a regmap, as MFD drivers do.
+ * Platform glue: an NPU in a device tree, with registers of its own, or a cell of a larger device
+ * whose driver hands the registers down as a regmap, as MFD drivers do.
  */
 #include <linux/clk.h>
 #include <linux/mod_devicetable.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Power: each job holds a runtime reference from submission to completion, so the NPU loses power only
- * when it is idle, and everything it knew is written again when it gets it back.
+ * Power: each job holds a runtime reference from submission to completion, so the NPU loses power
+ * only when it is idle, and everything it knew is written again when it gets it back.
  */
 #include <linux/pm_runtime.h>
 

@@ -12,6 +12,8 @@ kselftest: ## build the kernel selftests
 
 # Each is a TAP program, run in the guest in this order with the modules loaded.
 vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
+		  "BITNPU_MODULES=$(BUILD)/modules BITNPU_SELFTESTS=$(kselftest_dir) \
+			tests/kselftest/test_reload.sh" \
 		  "tests/vm/model.sh $(BUILD)" \
 		  "CMOCKA_MESSAGE_OUTPUT=TAP $(accel_test)" \
 		  "$(conformance) --device accel --quick --cases 1"

@@ -26,7 +26,8 @@ struct task_struct;
  * @rings: 2 to 16
  * @ring_log2: 4 to 16
  * @asid_bits: 1 to 16
- * @mac_rows: of the MAC array, 1 to 65535; likewise @mac_columns
+ * @mac_rows: of the MAC array, 1 to 65535
+ * @mac_columns: likewise
  * @sram_bytes: of a core
  * @clock_khz: of the counters
  * @dma_bytes: a cycle, 1 to 65535
@@ -79,6 +80,15 @@ enum sim_fault {
 
 /**
  * struct sim_cost - what commands cost (docs/hardware.md, section 6); also the counters
+ * @cycles: in which a core executes
+ * @mac_cycles: of these, in which the MAC array works
+ * @dma_cycles: in which its DMA moves data
+ * @stall_cycles: @cycles without @mac_cycles
+ * @bytes_read: as the model has it, not as the datapath's loops do
+ * @bytes_written: likewise
+ * @macs: M * N * K
+ * @commands: completed
+ * @sram_high_water: bytes
  */
 struct sim_cost {
 	u64 cycles, mac_cycles, dma_cycles, stall_cycles;
@@ -89,6 +99,14 @@ struct sim_cost {
 
 /**
  * struct sim_ring - registers and state of a ring
+ * @base: register BASE
+ * @records: register RECORDS
+ * @log2: register SIZE
+ * @enabled: STATUS.ENABLED
+ * @stopping: ENABLE was cleared while an entry executes
+ * @error: STATUS.ERROR
+ * @head: register HEAD
+ * @tail: register TAIL
  * @active: the core that executes entry @head, or NULL
  * @resetting: RESET was written and has not taken effect
  * @stuck: that reset never will (fault injection)
@@ -145,20 +163,32 @@ struct sim_core {
 /**
  * struct bitnpu_sim - one instance
  * @config: geometry
- * @parent: what stands for the silicon; has @regmap
+ * @parent: what stands for the silicon
+ * @regmap: the registers, on @parent
  * @child: what the driver binds to; has the interrupt
- * @domain: with one interrupt, @virq
+ * @domain: with one interrupt
+ * @virq: its number
  * @irq_work: raises it in hard interrupt context
  * @irq_lock: protects @irq_status, @irq_mask, @irq_masked; innermost
+ * @irq_status: register
+ * @irq_mask: register
  * @irq_masked: by the interrupt chip
  * @lock: protects the rest
+ * @enabled: CONTROL.ENABLE
+ * @ready: STATUS.READY
+ * @error: register ERROR
+ * @error_addr: register ERROR_ADDR
  * @work_wait: cores wait here for entries, and for the end of a hang
  * @reset_wait: a full reset waits here for cores
  * @reset_work: does the full reset
  * @tlb_generation: raised by each invalidation
- * @total: the counters
+ * @total: the counters, with @entries and @tlb_misses
+ * @entries: completed
+ * @tlb_misses: page-table walks
  * @latched: high half of the counter that was read last
  * @next_ring: whose turn it is
+ * @rings: the first config.rings are there
+ * @cores: the first config.cores are there
  * @fault: how many of each kind are still to be spoiled
  */
 struct bitnpu_sim {
@@ -171,7 +201,7 @@ struct bitnpu_sim {
 	raw_spinlock_t irq_lock;
 	u32 irq_status, irq_mask;
 	bool irq_masked;
-	spinlock_t lock;
+	spinlock_t lock; /* outside irq_lock */
 	bool enabled, ready;
 	u32 error;
 	u64 error_addr;
@@ -267,6 +297,9 @@ int sim_bus_phys(struct bitnpu_sim *sim, u64 addr, phys_addr_t *phys);
 
 /**
  * sim_cost_matmul() - what a MATMUL costs, and whether it fits the SRAM
+ * @config: geometry
+ * @mm: checked
+ * @cost: it is added here
  *
  * Return: false when it does not fit; nothing was added then.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host as the NPU's bus sees it: a bus address is what the DMA API gave the driver for the child
- * device; what is not memory answers with an error.
+ * The host as the NPU's bus sees it: a bus address is what the DMA API gave the driver for the
+ * child device; what is not memory answers with an error.
  */
 #include <linux/dma-direct.h>
 #include <linux/highmem.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/config/bitnpu_sim/<name>/: instances, their geometry and what is to go wrong with them.
- * docs/simulator.md is the reference.
+ * /sys/kernel/config/bitnpu_sim/<name>/: instances, their geometry and what is to go wrong with
+ * them. docs/simulator.md is the reference.
  */
 #include <linux/configfs.h>
 #include <linux/kstrtox.h>
@@ -24,7 +24,7 @@
 struct sim_item {
 	struct config_group group;
 	struct config_group fault_group;
-	struct mutex lock;
+	struct mutex lock; /* outermost */
 	struct sim_config config;
 	struct bitnpu_sim *sim;
 };

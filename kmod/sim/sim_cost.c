@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* SRAM and the cycle model: docs/hardware.md, section 6.  Closed forms of the sums that stand there. */
+/* SRAM and the cycle model: docs/hardware.md, section 6.  Closed forms of the sums there. */
 #include <linux/math64.h>
 
 #include <drm/bitnpu_isa.h>

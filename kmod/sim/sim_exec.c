@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Execution of a ring entry: docs/hardware.md, section 3. */
 #include <linux/sched.h>
+#include <linux/sizes.h>
 
 #include <drm/bitnpu_isa.h>
 
 #include "sim.h"
 
 /* Multiply-accumulates between two looks at the clock: about a millisecond. */
-#define MACS_A_CHUNK	(1 << 20)
+#define MACS_A_CHUNK	SZ_1M
 
 static void set_fault(struct bitnpu_record *record, const struct bitnpu_fault *fault)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An instance: a parent device that stands for the silicon, with the registers, and a child that the driver
- * binds to, with the interrupt.
+ * An instance: a parent device that stands for the silicon, with the registers, and a child that
+ * the driver binds to, with the interrupt.
  */
 #include <linux/dma-mapping.h>
 #include <linux/regmap.h>

@@ -2,8 +2,8 @@
 /*
  * Address translation and a core's access to memory: docs/hardware.md, section 5.
  *
- * An invalidation raises the TLB's generation, which empties every core's TLB, and is busy as long as
- * a core is still in the access that it was in at that moment: see sim_tlb_busy().
+ * An invalidation raises the TLB's generation, which empties every core's TLB, and is busy as long
+ * as a core is still in the access that it was in at that moment: see sim_tlb_busy().
  */
 #include <linux/highmem.h>
 #include <linux/sched.h>
@@ -31,6 +31,7 @@ bool sim_tlb_busy(struct bitnpu_sim *sim)
 	for (i = 0; i < sim->config.cores; i++) {
 		const struct sim_core *core = &sim->cores[i];
 
+		/* Pairs with access_end(): what the access read or wrote is done. */
 		if (core->seen & 1 && smp_load_acquire(&core->access) == core->seen)
 			return true;
 	}
@@ -41,12 +42,14 @@ bool sim_tlb_busy(struct bitnpu_sim *sim)
 static u64 access_begin(struct sim_core *core)
 {
 	WRITE_ONCE(core->access, core->access + 1);
+	/* Pairs with sim_tlb_invalidate(). */
 	smp_mb();
 	return READ_ONCE(core->sim->tlb_generation);
 }
 
 static void access_end(struct sim_core *core)
 {
+	/* Pairs with sim_tlb_busy(). */
 	smp_store_release(&core->access, core->access + 1);
 }
 

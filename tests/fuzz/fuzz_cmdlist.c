@@ -83,11 +83,11 @@ static bool is_short(const struct bitnpu_cmdlist *list)
 {
 	uint64_t macs = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		const struct bitnpu_matmul *mm = &list->cmds[i].mm;
+	for (size_t i = 0; i < list->checked.count; i++) {
+		const struct bitnpu_matmul *mm = &list->checked.cmds[i].mm;
 
 		/* Golden pads columns to 32 and rows to tiles. */
-		if (list->cmds[i].opcode == BITNPU_OP_MATMUL)
+		if (list->checked.cmds[i].opcode == BITNPU_OP_MATMUL)
 			macs += (uint64_t)mm->m * mm->tiles * 16 * (mm->k + 31);
 	}
 	return macs <= MAX_MACS;

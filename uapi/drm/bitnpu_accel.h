@@ -4,18 +4,17 @@
  *
  * Rules that hold for all of it:
  *
- * - Little-endian or not, 32 or 64 bits: the layouts are the same for every caller.  Pointers are 64-bit
- *   integers.
- * - Every pad, reserved member, undefined flag and member that is only an answer ("out") must be zero, or
- *   the call fails with EINVAL.
- * - Structures grow at their end: the size in the ioctl number, or the stride of an array, says how much
- *   the caller knows.  Shorter is as if the rest were zero; longer is refused with E2BIG unless the rest
- *   is zero.
+ * - The layouts are the same for every caller, of 32 or 64 bits.  Pointers are 64-bit integers.
+ * - Every pad, reserved member, undefined flag and member that is only an answer ("out") must be
+ *   zero, or the call fails with EINVAL.
+ * - Structures grow at their end: the size in the ioctl number, or the stride of an array, says how
+ *   much the caller knows.  Shorter is as if the rest were zero; longer is refused with E2BIG
+ *   unless the rest is zero.
  * - A call that fails has changed nothing, except where stated.
  *
- * An open file is a context: an address space of the NPU, the buffers mapped in it, and queues.  Nothing a
- * context does can read, write or stop what belongs to another.  When one of its jobs fails the context
- * is banned: see DRM_IOCTL_BITNPU_SUBMIT.
+ * An open file is a context: an address space of the NPU, the buffers mapped in it, and queues.
+ * Nothing a context does can read, write or stop what belongs to another.  When one of its jobs
+ * fails the context is banned: see DRM_IOCTL_BITNPU_SUBMIT.
  */
 #ifndef _UAPI_DRM_BITNPU_ACCEL_H_
 #define _UAPI_DRM_BITNPU_ACCEL_H_
@@ -58,8 +57,8 @@ enum drm_bitnpu_query_type {
 /**
  * struct drm_bitnpu_query - DRM_IOCTL_BITNPU_QUERY: read what the driver knows
  * @type: in: &enum drm_bitnpu_query_type
- * @size: in: bytes at @pointer; out: bytes of the answer that this kernel has.  With @size 0 only @size is
- *	written.  The smaller of the two is copied.
+ * @size: in: bytes at @pointer; out: bytes of the answer that this kernel has.  With @size 0 only
+ *	@size is written.  The smaller of the two is copied.
  * @pointer: in: where the answer goes
  *
  * Errors: EINVAL (unknown type), EFAULT, ENODEV (counters of a device that is gone).
@@ -120,10 +119,10 @@ struct drm_bitnpu_device_info {
  * @DRM_BITNPU_BAN_LIST: a command was refused
  * @DRM_BITNPU_BAN_FAULT: an access was to memory that is not mapped, or not writable
  * @DRM_BITNPU_BAN_HANG: a job made no progress for timeout_ms, or ran longer than allowed
- * @DRM_BITNPU_BAN_DEVICE: the device failed while it executed a job (bus error), so that its results are
- *	undefined
- * @DRM_BITNPU_BAN_RESET: the device was reset for another context's failure while it executed a job that
- *	is not restartable
+ * @DRM_BITNPU_BAN_DEVICE: the device failed while it executed a job (bus error), so that its
+ *	results are undefined
+ * @DRM_BITNPU_BAN_RESET: the device was reset for another context's failure while it executed a job
+ *	that is not restartable
  */
 enum drm_bitnpu_ban {
 	DRM_BITNPU_BAN_NONE	= 0,
@@ -193,19 +192,19 @@ struct drm_bitnpu_counters {
 };
 
 /** DRM_BITNPU_BO_READ_ONLY - the NPU may not write the buffer; the CPU may */
-#define DRM_BITNPU_BO_READ_ONLY		(1 << 0)
+#define DRM_BITNPU_BO_READ_ONLY		0x1
 
 /**
  * struct drm_bitnpu_bo_create - DRM_IOCTL_BITNPU_BO_CREATE: a zeroed buffer, mapped in the context
  * @size: in: bytes, not 0; out: rounded up to the page size
  * @flags: in: DRM_BITNPU_BO_*
  * @handle: out: GEM handle
- * @address: out: device address, a multiple of the page size.  Buffers are never adjacent: a page that is
- *	not mapped lies between them.
+ * @address: out: device address, a multiple of the page size.  Buffers are never adjacent: a page
+ *	that is not mapped lies between them.
  *
- * A buffer that comes in with DRM_IOCTL_PRIME_FD_TO_HANDLE is mapped likewise and may be written by the NPU:
- * DRM_IOCTL_BITNPU_BO_INFO tells its address.  DRM_IOCTL_GEM_CLOSE unmaps: afterwards no access of the NPU
- * reaches the memory through that address, and a job that makes one fails.
+ * A buffer that comes in with DRM_IOCTL_PRIME_FD_TO_HANDLE is mapped likewise and may be written by
+ * the NPU: DRM_IOCTL_BITNPU_BO_INFO tells its address.  DRM_IOCTL_GEM_CLOSE unmaps: afterwards no
+ * access of the NPU reaches the memory through that address, and a job that makes one fails.
  *
  * Errors: EINVAL, ENOMEM, ENOSPC (device addresses), ENODEV.
  */
@@ -247,7 +246,7 @@ struct drm_bitnpu_bo_mmap_offset {
 };
 
 /** DRM_BITNPU_WAIT_WRITE - wait as a writer: for the jobs that read as well */
-#define DRM_BITNPU_WAIT_WRITE		(1 << 0)
+#define DRM_BITNPU_WAIT_WRITE		0x1
 
 /**
  * struct drm_bitnpu_bo_wait - DRM_IOCTL_BITNPU_BO_WAIT: wait for jobs that named a buffer
@@ -286,7 +285,8 @@ enum drm_bitnpu_priority {
  *
  * Jobs of one queue run in the order of their submission; queues run side by side.
  *
- * Errors: EINVAL, EACCES (priority), ENOSPC (%DRM_BITNPU_MAX_QUEUES), ENOTRECOVERABLE (banned), ENODEV.
+ * Errors: EINVAL, EACCES (priority), ENOSPC (%DRM_BITNPU_MAX_QUEUES), ENOTRECOVERABLE (banned),
+ * ENODEV.
  */
 struct drm_bitnpu_queue_create {
 	__u32 priority;
@@ -326,11 +326,11 @@ struct drm_bitnpu_array {
 
 /* Flags of struct drm_bitnpu_sync: one of the first two. */
 /** DRM_BITNPU_SYNC_WAIT - the job starts after the syncobj's fence */
-#define DRM_BITNPU_SYNC_WAIT		(1 << 0)
+#define DRM_BITNPU_SYNC_WAIT		0x1
 /** DRM_BITNPU_SYNC_SIGNAL - the syncobj gets the job's fence */
-#define DRM_BITNPU_SYNC_SIGNAL		(1 << 1)
+#define DRM_BITNPU_SYNC_SIGNAL		0x2
 /** DRM_BITNPU_SYNC_TIMELINE - @point of a timeline */
-#define DRM_BITNPU_SYNC_TIMELINE	(1 << 2)
+#define DRM_BITNPU_SYNC_TIMELINE	0x4
 
 /**
  * struct drm_bitnpu_sync - a fence that a job waits for or signals
@@ -338,8 +338,8 @@ struct drm_bitnpu_array {
  * @flags: DRM_BITNPU_SYNC_*
  * @point: of a timeline, not 0; else zero
  *
- * A binary syncobj that is waited for must hold a fence; a point that nobody has submitted yet fails
- * with EINVAL (wait with DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT first).
+ * A binary syncobj that is waited for must hold a fence; a point that nobody has submitted yet
+ * fails with EINVAL (wait with DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT first).
  */
 struct drm_bitnpu_sync {
 	__u32 handle;
@@ -349,21 +349,21 @@ struct drm_bitnpu_sync {
 
 /* Flags of struct drm_bitnpu_job_bo: at least one of the first two. */
 /** DRM_BITNPU_JOB_BO_READ - the job reads the buffer */
-#define DRM_BITNPU_JOB_BO_READ		(1 << 0)
+#define DRM_BITNPU_JOB_BO_READ		0x1
 /** DRM_BITNPU_JOB_BO_WRITE - the job writes the buffer */
-#define DRM_BITNPU_JOB_BO_WRITE		(1 << 1)
+#define DRM_BITNPU_JOB_BO_WRITE		0x2
 /** DRM_BITNPU_JOB_BO_NO_SYNC - the job does not wait for others that use the buffer */
-#define DRM_BITNPU_JOB_BO_NO_SYNC	(1 << 2)
+#define DRM_BITNPU_JOB_BO_NO_SYNC	0x4
 
 /**
  * struct drm_bitnpu_job_bo - a buffer that a job uses
  * @handle: GEM handle; at most once in a job
  * @flags: DRM_BITNPU_JOB_BO_*
  *
- * Implicit synchronization: the job waits for what writes the buffer (a job that writes: for what reads it as
- * well), here and on other devices, and they wait for it.  The buffer stays mapped until the job has ended,
- * even when its handle is closed.  Buffers that a job uses without naming them are neither synchronized
- * nor kept.
+ * Implicit synchronization: the job waits for what writes the buffer (a job that writes: for what
+ * reads it as well), here and on other devices, and they wait for it.  The buffer stays mapped
+ * until the job has ended, even when its handle is closed.  Buffers that a job uses without naming
+ * them are neither synchronized nor kept.
  */
 struct drm_bitnpu_job_bo {
 	__u32 handle;
@@ -373,15 +373,17 @@ struct drm_bitnpu_job_bo {
 /**
  * DRM_BITNPU_JOB_RESTARTABLE - running the list twice gives what running it once does
  *
- * True when no command writes what an earlier or the same command reads.  When the device must be reset for
- * somebody else's failure while the job executes, such a job runs again; another one ends with EIO.
+ * True when no command writes what an earlier or the same command reads.  When the device must be
+ * reset for somebody else's failure while the job executes, such a job runs again; another one ends
+ * with EIO.
  */
-#define DRM_BITNPU_JOB_RESTARTABLE	(1 << 0)
+#define DRM_BITNPU_JOB_RESTARTABLE	0x1
 
 /**
  * struct drm_bitnpu_job - a command list to run
  * @list_addr: its device address, a multiple of 64
- * @list_size: its bytes, a multiple of 64.  0: an empty job, which only synchronizes; @list_addr is zero.
+ * @list_size: its bytes, a multiple of 64.  0: an empty job, which only synchronizes; @list_addr is
+ *	zero.
  * @flags: DRM_BITNPU_JOB_*
  * @bos: of &struct drm_bitnpu_job_bo
  * @syncs: of &struct drm_bitnpu_sync
@@ -404,26 +406,29 @@ struct drm_bitnpu_job {
  * @queue: in: its number
  * @flags: in: zero
  * @jobs: in: of &struct drm_bitnpu_job, 1 to %DRM_BITNPU_MAX_JOBS
- * @done: in: 0; out: jobs that were queued.  A call that a signal interrupted (EINTR) goes on where it
- *	stopped when it is made again with what it left here.
+ * @done: in: 0; out: jobs that were queued.  A call that a signal interrupted (EINTR) goes on where
+ *	it stopped when it is made again with what it left here.
  * @pad: zero
  *
- * Jobs are queued in their order.  A job may wait for what an earlier one of the same call signals.  When one
- * is refused, the call fails, those before it stay queued and @done counts them; nothing of the refused
- * job and those after it was done.
+ * Jobs are queued in their order.  A job may wait for what an earlier one of the same call
+ * signals.  When one is refused, the call fails, those before it stay queued and @done counts them;
+ * nothing of the refused job and those after it was done.
  *
  * A job's fence ends with 0 or, as sync_file and syncobj report it:
- * EINVAL: a command was refused; EFAULT: memory not mapped or not writable; ETIME: no progress; EIO: the
- * device failed, or was reset while it ran a job that is not restartable; ECANCELED: an earlier job of the
- * context failed before this one ran, or the process was killed; ENODEV: the device is gone.
- * The first failure bans the context, because what its later jobs read may be wrong: they are cancelled, and
- * further submissions fail with ENOTRECOVERABLE.  DRM_BITNPU_QUERY_CONTEXT tells why.  A new open file is a
- * new context.  Whether a fence that a job waits for ended in error makes no difference to the job.
+ * EINVAL: a command was refused; EFAULT: memory not mapped or not writable; ETIME: no progress;
+ * EIO: the device failed, or was reset while it ran a job that is not restartable; ECANCELED: an
+ * earlier job of the context failed before this one ran, or the process was killed; ENODEV: the
+ * device is gone.
+ * The first failure bans the context, because what its later jobs read may be
+ * wrong: they are cancelled, and further submissions fail with ENOTRECOVERABLE.
+ * DRM_BITNPU_QUERY_CONTEXT tells why.  A new open file is a new context.  Whether a fence that a
+ * job waits for ended in error makes no difference to the job.
  *
- * Jobs still run when the file is closed, but not those that have not begun when a signal kills the process.
+ * Jobs still run when the file is closed, but not those that have not begun when a signal kills the
+ * process.
  *
- * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, EINTR, ENOTRECOVERABLE (banned),
- * ENODEV (gone, or given up after failed resets).
+ * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, EINTR, ENOTRECOVERABLE
+ * (banned), ENODEV (gone, or given up after failed resets).
  */
 struct drm_bitnpu_submit {
 	__u32 queue;

@@ -107,8 +107,8 @@ struct bitnpu_cmd {
  * @m: Rows of x and y, 1 to %BITNPU_MAX_M.
  * @n: Rows of w, columns of y, 1 to %BITNPU_MAX_N.
  * @k: Columns of x and w, 1 to %BITNPU_MAX_K.
- * @x_addr: int8 activations, @m rows of @k bytes, @x_stride bytes apart.  The row's bytes from @k up
- *	to the next multiple of 64 must be mapped; their values do not matter.
+ * @x_addr: int8 activations, @m rows of @k bytes, @x_stride bytes apart.  The row's bytes from @k
+ *	up to the next multiple of 64 must be mapped; their values do not matter.
  * @w_addr: Weights, ceil(n / 16) * ceil(k / line_k) lines.
  * @s_addr: Scales of an INT64 matmul: for each tile of 16 rows, for each group, 16 IEEE halves (one
  *	a row), 32 bytes, contiguous in that order.  Zero for INT32.
@@ -119,8 +119,8 @@ struct bitnpu_cmd {
  * @group_shift: log2 of the weights along K that share one scale; zero for INT32.
  * @reserved: Must be zero.
  *
- * x, w, s and y are device virtual addresses in the context's own address space.  y must not overlap
- * x, w or s.
+ * x, w, s and y are device virtual addresses in the context's own address space.  y must not
+ * overlap x, w or s.
  */
 struct bitnpu_cmd_matmul {
 	__u8 opcode;
@@ -142,8 +142,8 @@ struct bitnpu_cmd_matmul {
 
 /*
  * Feature mask of an engine.  Bits 0 to 31 name what version 1 defines; bits 32 to 63 are reserved
- * for what fuses next (requantize, squared-ReLU and SiLU gate, RMS norm, rotary, attention) and read
- * as zero.
+ * for what fuses next (requantize, squared-ReLU and SiLU gate, RMS norm, rotary, attention) and
+ * read as zero.
  */
 #define BITNPU_FEATURE_W_TERNARY	(1ULL << 0)
 #define BITNPU_FEATURE_W_BINARY		(1ULL << 1)
@@ -192,9 +192,9 @@ enum bitnpu_status {
  * @index: Index of the command in the list.
  * @field: Byte offset of the offending field in the command.
  * @reserved: Zero.
- * @addr: For %BITNPU_STATUS_UNMAPPED the first address of the range that lies outside the mapping of
- *	its first byte, or its first address when that is not mapped.  Otherwise the offending value:
- *	of a byte, of a field, or the length of the list in bytes.
+ * @addr: For %BITNPU_STATUS_UNMAPPED the first address of the range that lies outside the mapping
+ *	of its first byte, or its first address when that is not mapped.  Otherwise the offending
+ *	value: of a byte, of a field, or the length of the list in bytes.
  */
 struct bitnpu_fault {
 	__u32 status;
