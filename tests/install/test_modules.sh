@@ -4,9 +4,10 @@
 #
 # usage: tests/install/test_modules.sh BUILD      environment: MAKE, KDIR
 set -u
-build=$1
 make=${MAKE:-make}
-work=$(pwd)/$build/check/install-modules
+work=$(pwd)/$1/check/install-modules
+# A build of its own: other tests use the modules of the usual one at the same time.
+build=$work/build
 stage=$work/stage
 count=0
 failed=0
