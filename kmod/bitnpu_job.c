@@ -203,15 +203,12 @@ void bitnpu_job_ban(struct bitnpu_job *job, u32 reason, const struct bitnpu_reco
 		.ban = reason,
 		.queue = job->queue->number,
 		.job = job->number,
-		.status = BITNPU_STATUS_DEVICE,
+		.status = le32_to_cpu(record->status),
+		.index = le32_to_cpu(record->index),
+		.field = le32_to_cpu(record->field),
+		.addr = le64_to_cpu(record->addr),
 	};
 
-	if (record) {
-		info.status = le32_to_cpu(record->status);
-		info.index = le32_to_cpu(record->index);
-		info.field = le32_to_cpu(record->field);
-		info.addr = le64_to_cpu(record->addr);
-	}
 	trace_bitnpu_job_ban(job, &info);
 	bitnpu_context_ban(job->ctx, &info);
 }

@@ -126,7 +126,7 @@ void bitnpu_job_done(struct bitnpu_job *job, int error);
  * bitnpu_job_ban() - ban a job's context for what the job did
  * @job: not done yet
  * @reason: &enum drm_bitnpu_ban
- * @record: what the NPU said, or NULL
+ * @record: what the NPU said, or would have
  */
 void bitnpu_job_ban(struct bitnpu_job *job, u32 reason, const struct bitnpu_record *record);
 

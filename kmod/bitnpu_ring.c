@@ -303,6 +303,7 @@ void bitnpu_ring_stop(struct bitnpu_ring *ring, u32 blame)
 	mutex_lock(&ring->done_lock);
 	head = bitnpu_ring_read(ring, BITNPU_RING_HEAD);
 	status = bitnpu_ring_read(ring, BITNPU_RING_STATUS);
+	ring->command = bitnpu_ring_read(ring, BITNPU_RING_COMMAND);
 	spin_lock_irqsave(&ring->lock, flags);
 	/* Completed, but with a record that is corrupt or not looked at yet. */
 	begun = head - ring->head;
@@ -347,12 +348,17 @@ static bool bitnpu_ring_may_repeat(struct bitnpu_ring *ring, u32 ahead)
 /* Ends a job, just pulled, that has no record and cannot run again. */
 static void bitnpu_ring_fail(struct bitnpu_ring *ring, struct bitnpu_job *job)
 {
-	u32 blame = ring->begun == 1 ? ring->blame : DRM_BITNPU_BAN_DEVICE;
+	bool last = ring->begun == 1;
+	const struct bitnpu_record record = {
+		.status = cpu_to_le32(BITNPU_STATUS_DEVICE),
+		.index = cpu_to_le32(last ? ring->command : 0),
+	};
+	u32 blame = last ? ring->blame : DRM_BITNPU_BAN_DEVICE;
 	int error = job->error;
 
 	if (!error) {
 		error = blame == DRM_BITNPU_BAN_HANG ? -ETIME : -EIO;
-		bitnpu_job_ban(job, blame, NULL);
+		bitnpu_job_ban(job, blame, &record);
 	}
 	bitnpu_job_done(job, error);
 }

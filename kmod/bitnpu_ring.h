@@ -63,6 +63,7 @@ struct bitnpu_watch {
  * @begun: jobs, from the first in flight, that the NPU had begun when the ring was stopped for a
  *	reset
  * @blame: &enum drm_bitnpu_ban for the last of these
+ * @command: that it had come to
  * @fence_context: of the hardware fences
  * @fence_seqno: of the last one; only in run_job, so without a lock
  * @last_done: when a job last completed; under @done_lock
@@ -84,7 +85,7 @@ struct bitnpu_ring {
 	u64 sequence;
 	struct bitnpu_job **inflight;
 	bool stopped, closed;
-	u32 begun, blame;
+	u32 begun, blame, command;
 	u64 fence_context, fence_seqno;
 	ktime_t last_done;
 	wait_queue_head_t idle;
