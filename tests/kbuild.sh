@@ -33,7 +33,7 @@ if ! command -v modinfo >/dev/null; then
 	echo "1..0 # SKIP no modinfo: install kmod"
 	exit 0
 fi
-echo 1..10
+echo 1..11
 
 rm -rf "$build/modules"
 MAKEFLAGS='' "$make" BUILD="$build" ${KDIR:+KDIR="$KDIR"} W=1 KCFLAGS=-Werror modules \
@@ -88,6 +88,21 @@ for compiler in gcc clang; do
 	done
 	report $status "freestanding with $compiler: no libc, no float, frames under 2 KiB"
 done
+
+case $(uname -m) in
+x86_64) sizes='-m32 -m64' ;;
+*) sizes= ;;
+esac
+: >"$work/log"
+status=0
+for size in ${sizes:--O0}; do
+	# The kernel's headers are the same for both; only their directory has a word size in its name.
+	# shellcheck disable=SC2046 # words
+	gcc -std=gnu11 "$size" -ffreestanding -fsyntax-only -Wall -Wextra -Werror -Iuapi \
+		-isystem "/usr/include/$(gcc -print-multiarch)" $(pkg-config --cflags libdrm) \
+		-xc tests/kselftest/bitnpu_abi.h >>"$work/log" 2>&1 || status=1
+done
+report $status "the ioctls have one layout for 32 and 64 bits"
 
 ! grep -nE '\b(float|double)\b' libbitnpu/datapath.c libbitnpu/datapath.h uapi/drm/bitnpu_isa.h |
 	grep -vE ':[[:space:]]*(/?\*|//)|/\*.*(float|double).*\*/' >"$work/log"
