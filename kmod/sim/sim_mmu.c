@@ -38,9 +38,15 @@ bool sim_tlb_busy(struct bitnpu_sim *sim)
 	return false;
 }
 
-/* Return: the generation whose translations may be used until access_end(). */
+/*
+ * An access is not preempted: an invalidation waits for it, and silicon does not stop halfway
+ * because a host is busy.
+ *
+ * Return: the generation whose translations may be used until access_end().
+ */
 static u64 access_begin(struct sim_core *core)
 {
+	preempt_disable();
 	WRITE_ONCE(core->access, core->access + 1);
 	/* Pairs with sim_tlb_invalidate(). */
 	smp_mb();
@@ -51,6 +57,7 @@ static void access_end(struct sim_core *core)
 {
 	/* Pairs with sim_tlb_busy(). */
 	smp_store_release(&core->access, core->access + 1);
+	preempt_enable();
 }
 
 static bool entry_malformed(u64 entry, unsigned int level)
