@@ -14,6 +14,7 @@ kselftest: ## build the kernel selftests
 vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
 		  "BITNPU_MODULES=$(BUILD)/modules BITNPU_SELFTESTS=$(kselftest_dir) \
 			tests/kselftest/test_reload.sh" \
+		  "tests/vm/test_counters.py" \
 		  "tests/vm/model.sh $(BUILD)" \
 		  "CMOCKA_MESSAGE_OUTPUT=TAP $(accel_test)" \
 		  "$(conformance) --device accel --quick --cases 1"
