@@ -4,21 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "engine.h"
 #include "error.h"
-
-/**
- * struct golden_bo - a buffer
- * @bo: the core's view
- * @owned: the memory was mapped by bo_create
- */
-struct golden_bo {
-	struct bitnpu_engine_bo bo;
-	bool owned;
-};
+#include "host_memory.h"
 
 /**
  * struct golden_dma - the memory that one command may touch
@@ -37,17 +26,15 @@ static unsigned int golden_count(void)
 
 static int golden_describe(unsigned int index, struct bitnpu_device_info *info)
 {
-	const long pages = sysconf(_SC_PHYS_PAGES);
-	const long page = sysconf(_SC_PAGESIZE);
-
 	if (index > 0)
 		return -ENODEV;
 	snprintf(info->description, sizeof(info->description), "reference in scalar C");
 	snprintf(info->detail, sizeof(info->detail), "one thread, defines the right answer");
 	info->features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
 			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64;
-	info->memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * page : 0;
+	info->memory_bytes = bitnpu_host_memory_bytes();
 	info->unified = true;
+	info->host = true;
 	return 0;
 }
 
@@ -70,59 +57,6 @@ static int golden_open(unsigned int index, struct bitnpu_engine_device **out,
 static void golden_close(struct bitnpu_engine_device *dev)
 {
 	free(dev);
-}
-
-static int golden_bo_create(struct bitnpu_engine_context *ctx, uint64_t size, uint32_t flags,
-			    struct bitnpu_engine_bo **out, struct bitnpu_error *err)
-{
-	struct golden_bo *bo = calloc(1, sizeof(*bo));
-	void *host = MAP_FAILED;
-
-	if (bo && size <= SIZE_MAX)
-		host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (host == MAP_FAILED) {
-		free(bo);
-		return bitnpu_fail(err, -ENOMEM, "buffer: no memory for %llu bytes",
-				   (unsigned long long)size);
-	}
-	bo->bo = (struct bitnpu_engine_bo){ .host = host, .size = size, .flags = flags };
-	bo->owned = true;
-	*out = &bo->bo;
-	return 0;
-}
-
-static int golden_bo_import(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t size,
-			    uint32_t flags, struct bitnpu_engine_bo **out, struct bitnpu_error *err)
-{
-	struct golden_bo *bo = calloc(1, sizeof(*bo));
-
-	if (!bo)
-		return bitnpu_fail(err, -ENOMEM, "import: out of memory");
-	bo->bo = (struct bitnpu_engine_bo){ .host = (void *)ptr, .size = size, .flags = flags };
-	*out = &bo->bo;
-	return 0;
-}
-
-static void golden_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *engine_bo)
-{
-	struct golden_bo *bo = (struct golden_bo *)engine_bo;
-
-	if (bo->owned)
-		munmap(bo->bo.host, bo->bo.size);
-	free(bo);
-}
-
-/* The host's memory is the device's: there is nothing to do to share it. */
-static int golden_bo_map(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
-			 uint32_t access, struct bitnpu_error *err)
-{
-	return 0;
-}
-
-static int golden_bo_unmap(struct bitnpu_engine_context *ctx, struct bitnpu_engine_bo *bo,
-			   struct bitnpu_error *err)
-{
-	return 0;
 }
 
 /* Host address of @len bytes at @addr if they lie in the @bytes of @op at @base, else NULL. */
@@ -194,10 +128,10 @@ const struct bitnpu_engine_ops bitnpu_golden_ops = {
 	.describe = golden_describe,
 	.open = golden_open,
 	.close = golden_close,
-	.bo_create = golden_bo_create,
-	.bo_import = golden_bo_import,
-	.bo_destroy = golden_bo_destroy,
-	.bo_map = golden_bo_map,
-	.bo_unmap = golden_bo_unmap,
+	.bo_create = bitnpu_host_bo_create,
+	.bo_import = bitnpu_host_bo_import,
+	.bo_destroy = bitnpu_host_bo_destroy,
+	.bo_map = bitnpu_host_bo_map,
+	.bo_unmap = bitnpu_host_bo_unmap,
 	.execute = golden_execute,
 };
