@@ -6,7 +6,8 @@
  * - Functions that can fail return 0 or a negative errno and, when @err is not NULL, say why in one
  *   line.  On error no output argument is written and nothing is left behind.
  * - An object may be used from several threads unless its description says otherwise.
- * - The library never prints, never exits and keeps no global state.
+ * - The library never prints, never exits and keeps no global state but its worker threads, which are
+ *   there while a device or session is that uses them.
  */
 #ifndef BITNPU_H
 #define BITNPU_H
@@ -61,6 +62,7 @@ struct bitnpu_device;
  * @max_k_int32: largest K of a command with %BITNPU_Y_INT32, 0 when only the command set limits it
  * @max_k_int64: likewise with %BITNPU_Y_INT64
  * @unified: buffers share memory with the host, nothing is copied
+ * @host: it is the host's own processors, which "cpu" knows best how to use
  * @prototype: a simulator, or hardware in the making, which "auto" passes over
  */
 struct bitnpu_device_info {
@@ -74,8 +76,21 @@ struct bitnpu_device_info {
 	uint32_t max_k_int32;
 	uint32_t max_k_int64;
 	bool unified;
+	bool host;
 	bool prototype;
 };
+
+/* Most threads that bitnpu_set_threads() takes. */
+#define BITNPU_MAX_THREADS 1024
+
+/**
+ * bitnpu_set_threads() - how many threads the process's work on the host is shared among
+ * @threads: the caller's own included; 0 for one a processor that the process may use (sched_setaffinity())
+ * @err: optional
+ *
+ * Return: 0, -EINVAL over %BITNPU_MAX_THREADS, -EBUSY while a device or session is open that uses them.
+ */
+BITNPU_API int bitnpu_set_threads(unsigned int threads, struct bitnpu_error *err);
 
 /**
  * bitnpu_device_list() - every device of every engine

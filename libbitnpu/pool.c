@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Worker threads.  A loop's passes are a counter of those left: taking one is a compare and swap, and
+ * whoever succeeds owns a pass of the loop that is running, whatever it saw before.
+ */
+#include <errno.h>
+#include <fenv.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bitnpu.h"
+#include "clock.h"
+#include "error.h"
+#include "pool.h"
+
+/* How long an idle worker spins: longer than the serial work between two loops of a step. */
+#define SPIN_NS		20000
+#define SPINS_PER_LOOK	64
+#define CACHE_LINE	64
+
+/**
+ * struct bitnpu_pool - the threads and the loop they work on
+ * @pass: of the loop
+ * @arg: handed to it
+ * @count: passes of the loop
+ * @left: passes that nobody has taken; what is above is constant while it is not 0
+ * @done: passes that have returned
+ * @epoch: counts loops, where workers sleep
+ * @sleepers: workers that sleep or are about to
+ * @stop: the threads are to end
+ * @busy: held while a loop runs
+ * @refs: references; of the process's pool, under its lock
+ * @workers: threads that were started
+ * @threads: of these
+ */
+struct bitnpu_pool {
+	void (*pass)(void *arg, uint32_t index);
+	void *arg;
+	uint32_t count;
+	uint32_t left __attribute__((aligned(CACHE_LINE)));
+	uint32_t done __attribute__((aligned(CACHE_LINE)));
+	uint32_t epoch __attribute__((aligned(CACHE_LINE)));
+	uint32_t sleepers;
+	bool stop;
+	pthread_mutex_t busy;
+	unsigned int refs;
+	unsigned int workers;
+	pthread_t threads[];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bitnpu_pool *the_pool;
+static unsigned int wanted_threads;
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+static void futex(uint32_t *word, int op, uint32_t value)
+{
+	syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+/* Run passes until none is left; Return: whether there was one. */
+static bool work(struct bitnpu_pool *pool)
+{
+	uint32_t left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
+	bool found = false;
+
+	while (left) {
+		if (!__atomic_compare_exchange_n(&pool->left, &left, left - 1, true,
+						 __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
+			continue;
+		pool->pass(pool->arg, pool->count - left);
+		__atomic_add_fetch(&pool->done, 1, __ATOMIC_RELEASE);
+		found = true;
+		left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
+	}
+	return found;
+}
+
+/* Spin until there may be work; Return: whether there is not. */
+static bool spin(const struct bitnpu_pool *pool)
+{
+	uint64_t begin = bitnpu_now_ns();
+
+	do {
+		for (int i = 0; i < SPINS_PER_LOOK; i++) {
+			if (__atomic_load_n(&pool->left, __ATOMIC_RELAXED) ||
+			    __atomic_load_n(&pool->stop, __ATOMIC_RELAXED))
+				return false;
+			relax();
+		}
+	} while (bitnpu_now_ns() - begin < SPIN_NS);
+	return true;
+}
+
+/*
+ * The epoch is read before the last look for work.  A loop that begins after the look changes it, and
+ * reads the number of sleepers after that: either it sees this one or the futex sees the change.
+ */
+static void *worker(void *arg)
+{
+	struct bitnpu_pool *pool = arg;
+
+	fesetenv(FE_DFL_ENV);
+	while (!__atomic_load_n(&pool->stop, __ATOMIC_ACQUIRE)) {
+		uint32_t epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
+
+		if (work(pool) || !spin(pool))
+			continue;
+		__atomic_add_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
+		futex(&pool->epoch, FUTEX_WAIT, epoch);
+		__atomic_sub_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void wake(struct bitnpu_pool *pool)
+{
+	__atomic_add_fetch(&pool->epoch, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&pool->sleepers, __ATOMIC_SEQ_CST))
+		futex(&pool->epoch, FUTEX_WAKE, INT_MAX);
+}
+
+static struct bitnpu_pool *create(unsigned int threads)
+{
+	size_t bytes = sizeof(struct bitnpu_pool) + (threads - 1) * sizeof(pthread_t);
+	struct bitnpu_pool *pool =
+		aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+
+	if (!pool)
+		return NULL;
+	*pool = (struct bitnpu_pool){ .busy = PTHREAD_MUTEX_INITIALIZER };
+	while (pool->workers < threads - 1 &&
+	       !pthread_create(&pool->threads[pool->workers], NULL, worker, pool))
+		pool->workers++;
+	return pool;
+}
+
+static void destroy(struct bitnpu_pool *pool)
+{
+	__atomic_store_n(&pool->stop, true, __ATOMIC_RELEASE);
+	wake(pool);
+	while (pool->workers)
+		pthread_join(pool->threads[--pool->workers], NULL);
+	free(pool);
+}
+
+static unsigned int usable_processors(void)
+{
+	cpu_set_t set;
+	long online;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		return CPU_COUNT(&set);
+	online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? online : 1;
+}
+
+unsigned int bitnpu_pool_default_threads(void)
+{
+	unsigned int wanted = __atomic_load_n(&wanted_threads, __ATOMIC_RELAXED);
+	unsigned int threads = wanted ? wanted : usable_processors();
+
+	return threads < BITNPU_MAX_THREADS ? threads : BITNPU_MAX_THREADS;
+}
+
+int bitnpu_set_threads(unsigned int threads, struct bitnpu_error *err)
+{
+	int ret = 0;
+
+	if (threads > BITNPU_MAX_THREADS)
+		return bitnpu_fail(err, -EINVAL, "threads %u: at most %u are supported", threads,
+				   BITNPU_MAX_THREADS);
+	pthread_mutex_lock(&lock);
+	if (the_pool)
+		ret = bitnpu_fail(err, -EBUSY, "threads %u: a device is open with %u", threads,
+				  the_pool->workers + 1);
+	else
+		__atomic_store_n(&wanted_threads, threads, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+struct bitnpu_pool *bitnpu_pool_get(void)
+{
+	struct bitnpu_pool *pool;
+
+	pthread_mutex_lock(&lock);
+	if (!the_pool)
+		the_pool = create(bitnpu_pool_default_threads());
+	pool = the_pool;
+	if (pool)
+		pool->refs++;
+	pthread_mutex_unlock(&lock);
+	return pool;
+}
+
+void bitnpu_pool_put(struct bitnpu_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&lock);
+	if (--pool->refs == 0) {
+		destroy(pool);
+		the_pool = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned int bitnpu_pool_threads(const struct bitnpu_pool *pool)
+{
+	return pool->workers + 1;
+}
+
+static void run_alone(uint32_t count, void (*pass)(void *arg, uint32_t index), void *arg)
+{
+	for (uint32_t i = 0; i < count; i++)
+		pass(arg, i);
+}
+
+void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count,
+		     void (*pass)(void *arg, uint32_t index), void *arg)
+{
+	unsigned int waits = 0;
+
+	if (count < 2 || !pool->workers || pthread_mutex_trylock(&pool->busy)) {
+		run_alone(count, pass, arg);
+		return;
+	}
+	pool->pass = pass;
+	pool->arg = arg;
+	pool->count = count;
+	__atomic_store_n(&pool->done, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&pool->left, count, __ATOMIC_SEQ_CST);
+	wake(pool);
+	work(pool);
+	while (__atomic_load_n(&pool->done, __ATOMIC_ACQUIRE) != count) {
+		/* Whoever is still at a pass may need this processor. */
+		if (++waits % SPINS_PER_LOOK)
+			relax();
+		else
+			sched_yield();
+	}
+	pthread_mutex_unlock(&pool->busy);
+}
