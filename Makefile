@@ -92,6 +92,11 @@ drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
 drm_srcs	:= $(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_accel*.c)
 $(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
 
+# Kernels of an instruction set that not every processor has; libbitnpu/cpu/level.c asks before it calls.
+ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+$(BUILD)/obj/libbitnpu/cpu/avx2.o: CFLAGS += -mavx2
+endif
+
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
 $(BUILD)/obj/opencl/program.o: $(wildcard opencl/*.cl)
 

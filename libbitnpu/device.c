@@ -30,8 +30,26 @@ static int append(struct bitnpu_device_info **list, size_t *count,
 	return 0;
 }
 
-/* Append what @ops has that is a prototype, or what is not. */
-static int list_engine(const struct bitnpu_engine_ops *ops, bool prototypes,
+/*
+ * Kinds of devices, as "auto" prefers them: a device of its own, the host's processors by another
+ * road than a GPU's driver, and what is there to try things out on.
+ */
+enum kind {
+	KIND_DEVICE,
+	KIND_HOST,
+	KIND_PROTOTYPE,
+	KINDS,
+};
+
+static enum kind kind_of(const struct bitnpu_device_info *info)
+{
+	if (info->prototype)
+		return KIND_PROTOTYPE;
+	return info->host ? KIND_HOST : KIND_DEVICE;
+}
+
+/* Append what @ops has of @kind. */
+static int list_engine(const struct bitnpu_engine_ops *ops, enum kind kind,
 		       struct bitnpu_device_info **list, size_t *count)
 {
 	const unsigned int n = ops->count();
@@ -40,7 +58,7 @@ static int list_engine(const struct bitnpu_engine_ops *ops, bool prototypes,
 		struct bitnpu_device_info info = { 0 };
 
 		/* A device may disappear between the count and the look. */
-		if (ops->describe(i, &info) || info.prototype != prototypes)
+		if (ops->describe(i, &info) || kind_of(&info) != kind)
 			continue;
 		set_name(&info, ops, i);
 		if (append(list, count, &info))
@@ -54,9 +72,9 @@ int bitnpu_device_list(struct bitnpu_device_info **list, size_t *count, struct b
 	struct bitnpu_device_info *devices = NULL;
 	size_t found = 0;
 
-	for (int prototypes = 0; prototypes < 2; prototypes++) {
+	for (enum kind kind = 0; kind < KINDS; kind++) {
 		for (size_t e = 0; bitnpu_engines[e]; e++) {
-			if (list_engine(bitnpu_engines[e], prototypes, &devices, &found)) {
+			if (list_engine(bitnpu_engines[e], kind, &devices, &found)) {
 				free(devices);
 				return bitnpu_fail(err, -ENOMEM, "devices: out of memory");
 			}
@@ -121,7 +139,8 @@ static int open_index(const struct bitnpu_engine_ops *ops, unsigned int index,
 	return 0;
 }
 
-static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
+/* Open the first device of @kind that can be used; -ENODEV without one. */
+static int open_kind(enum kind kind, struct bitnpu_device **dev, struct bitnpu_error *err)
 {
 	for (size_t e = 0; bitnpu_engines[e]; e++) {
 		const unsigned int n = bitnpu_engines[e]->count();
@@ -129,13 +148,20 @@ static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
 		for (unsigned int i = 0; i < n; i++) {
 			struct bitnpu_device_info info = { 0 };
 
-			/* A device without features is there and cannot be used; golden is no prototype. */
+			/* A device without features is there and cannot be used. */
 			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features &&
-			    !info.prototype)
+			    kind_of(&info) == kind)
 				return open_index(bitnpu_engines[e], i, dev, err);
 		}
 	}
 	return bitnpu_fail(err, -ENODEV, "device auto: no engine has a device");
+}
+
+static int open_auto(struct bitnpu_device **dev, struct bitnpu_error *err)
+{
+	int ret = open_kind(KIND_DEVICE, dev, err);
+
+	return ret == -ENODEV ? open_kind(KIND_HOST, dev, err) : ret;
 }
 
 int bitnpu_device_open(const char *name, struct bitnpu_device **dev, struct bitnpu_error *err)

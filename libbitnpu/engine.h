@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine interface: what golden, opencl and accel implement, and cpu will.
+ * The engine interface: what golden, cpu, opencl and accel implement.
  *
  * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the table of buffers, the
  * check of command lists, job order and fences; an engine owns memory and execution.  An engine is
@@ -174,10 +174,15 @@ struct bitnpu_engine_ops {
 };
 
 extern const struct bitnpu_engine_ops bitnpu_accel_ops;
+extern const struct bitnpu_engine_ops bitnpu_cpu_ops;
 extern const struct bitnpu_engine_ops bitnpu_golden_ops;
 extern const struct bitnpu_engine_ops bitnpu_opencl_ops;
 
-/** bitnpu_engines - every engine, in the order of preference of "auto", ended by NULL (engines.c) */
+/**
+ * bitnpu_engines - every engine, ended by NULL (engines.c)
+ *
+ * Among devices of a kind (bitnpu_device_list()), "auto" prefers them in this order.
+ */
 extern const struct bitnpu_engine_ops *const bitnpu_engines[];
 
 #endif /* BITNPU_ENGINE_H */

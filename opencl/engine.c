@@ -35,6 +35,7 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 	info->memory_bytes = caps->memory;
 	info->max_buffer_bytes = caps->max_alloc;
 	info->unified = caps->unified;
+	info->host = caps->type == CL_DEVICE_TYPE_CPU;
 }
 
 /* Like getenv(), which a device of the same name reads at its own opening. */

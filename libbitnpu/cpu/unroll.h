@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Loops that must be gone before registers are given out: they index arrays that are to lie there. */
+#ifndef BITNPU_CPU_UNROLL_H
+#define BITNPU_CPU_UNROLL_H
+
+#ifdef __clang__
+#define BITNPU_UNROLL _Pragma("unroll")
+#else
+#define BITNPU_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#endif /* BITNPU_CPU_UNROLL_H */
