@@ -140,11 +140,45 @@ static const struct drm_ioctl_desc bitnpu_ioctls[] = {
 	BITNPU_IOCTL(SUBMIT, bitnpu_ioctl_submit),
 };
 
-static const struct file_operations bitnpu_fops = {
+/*
+ * The two ioctls of drm_ioctl.c and drm_auth.c that look at the file's master and need no privilege: an
+ * accel file has none, and kernels such as 6.12 follow the null pointer.
+ */
+static bool needs_master(unsigned int cmd)
+{
+	return _IOC_NR(cmd) == _IOC_NR(DRM_IOCTL_GET_UNIQUE) ||
+	       _IOC_NR(cmd) == _IOC_NR(DRM_IOCTL_GET_MAGIC);
+}
+
+static long bitnpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return needs_master(cmd) ? -EOPNOTSUPP : drm_ioctl(file, cmd, arg);
+}
+
+#ifdef CONFIG_COMPAT
+static long bitnpu_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return needs_master(cmd) ? -EOPNOTSUPP : drm_compat_ioctl(file, cmd, arg);
+}
+#else
+#define bitnpu_compat_ioctl	NULL
+#endif
+
+static const struct file_operations accel_fops = {
 	.owner = THIS_MODULE,
 	DRM_ACCEL_FOPS,
-	.show_fdinfo = drm_show_fdinfo,
 };
+
+static struct file_operations bitnpu_fops __ro_after_init;
+
+/* What this kernel has for accel devices, but for the ioctls: an initializer cannot say so. */
+static void __init bitnpu_fops_init(void)
+{
+	bitnpu_fops = accel_fops;
+	bitnpu_fops.unlocked_ioctl = bitnpu_ioctl;
+	bitnpu_fops.compat_ioctl = bitnpu_compat_ioctl;
+	bitnpu_fops.show_fdinfo = drm_show_fdinfo;
+}
 
 const struct drm_driver bitnpu_drm_driver = {
 	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
@@ -165,8 +199,10 @@ const struct drm_driver bitnpu_drm_driver = {
 
 static int __init bitnpu_init(void)
 {
-	int ret = bitnpu_jobs_init();
+	int ret;
 
+	bitnpu_fops_init();
+	ret = bitnpu_jobs_init();
 	if (ret)
 		return ret;
 	ret = bitnpu_platform_register();

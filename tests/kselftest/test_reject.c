@@ -50,6 +50,17 @@ static int create(int fd, uint64_t size, uint32_t flags, uint32_t handle, uint64
 	return ret;
 }
 
+/* An accel file has no master, which these two are about. */
+TEST_F(reject, what_needs_a_master)
+{
+	char name[64];
+	struct drm_unique unique = { .unique = name, .unique_len = sizeof(name) };
+	struct drm_auth auth = {};
+
+	EXPECT_EQ(-EOPNOTSUPP, bt_ioctl(self->fd, DRM_IOCTL_GET_UNIQUE, &unique));
+	EXPECT_EQ(-EOPNOTSUPP, bt_ioctl(self->fd, DRM_IOCTL_GET_MAGIC, &auth));
+}
+
 TEST_F(reject, bo_create)
 {
 	EXPECT_EQ(-EINVAL, create(self->fd, 0, 0, 0, 0));
