@@ -16,10 +16,16 @@ HEALTHY = """[    0.000000] Linux version 6.12.117 (debian-kernel@lists.debian.o
 [    2.860000] Run /init as init process
 [    3.000000] bitnpu: loading out-of-tree module taints kernel.
 [    3.100000] bitnpu bitnpu.0: ring 0: job 7 of queue 1 made no progress: ring reset
+[    3.600000] bitnpu_fuzz: vmalloc error: size 8192, failed to allocated page array size 16
+[    3.600001] CPU: 0 UID: 0 PID: 128 Comm: bitnpu_fuzz Tainted: G           O       6.12.117 #1
+[    3.600002] Tainted: [O]=OOT_MODULE
+[    3.600003] Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014
+[    3.600004] Call Trace:
 [    3.700000] vm-exit: 0
 """
 BAD = {
     "warning": "WARNING: CPU: 0 PID: 12 at drivers/gpu/drm/drm_gem.c:100 drm_gem_object_free+0x1/0x2",
+    "trace": "Call Trace:",
     "bug": "BUG: kernel NULL pointer dereference, address: 0000000000000008",
     "oops": "Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI",
     "panic": "Kernel panic - not syncing: Fatal exception",
