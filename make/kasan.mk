@@ -6,7 +6,7 @@ KASAN_SECONDS	?= 60
 
 kasan_build	:= $(BUILD)/kasan
 kasan_seed	= $(if $(KASAN_SEED),$(KASAN_SEED),$$(date +%s))
-kasan_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
+kasan_tests	= $(kselftests) \
 		  "$(kselftest_dir)/bitnpu_soak $(KASAN_SECONDS) $(kasan_seed)" \
 		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed)" \
 		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed) failslab"
@@ -16,7 +16,9 @@ check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first 
 	@tools/dependencies vm kasan
 	+@kernel=$$(tests/vm/sanitizer-kernel) && \
 	$(MAKE) --no-print-directory -s modules BUILD=$(kasan_build) KDIR=$$kernel && \
-	$(RUN_TESTS) -s kasan -t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 \
-		--memory 4096 --kernel $$kernel/arch/x86/boot/bzImage --modules $$kernel/root \
-		--release $$(cat $$kernel/include/config/kernel.release) \
+	boot="--memory 4096 --kernel $$kernel/arch/x86/boot/bzImage --modules $$kernel/root \
+		--release $$(cat $$kernel/include/config/kernel.release)" && \
+	$(RUN_TESTS) -j 1 -s kasan -t 600 "tests/vm/run-tests $(kasan_build) kasan-suspend --timeout 500 \
+		$$boot $(call suspend_carry,$(kasan_build)) -- '$(suspend_test)' tests/vm/leaks" \
+		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 $$boot \
 		-- $(subst ",',$(kasan_tests)) tests/vm/leaks"

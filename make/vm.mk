@@ -10,8 +10,15 @@ kselftest: ## build the kernel selftests
 		$(MAKE) -s -C tests/kselftest KSFT=$$selftests UAPI=$(abspath uapi) \
 			OUTPUT=$(abspath $(kselftest_dir))
 
+# The one that suspends devices runs in a guest of its own, which shares no files with the host.
+kselftests	= $(foreach name,$(kselftest_names),\
+			"$(kselftest_dir)/test_$(name)$(if $(filter lifetime,$(name)), -T suspend)")
+suspend_test	:= $(kselftest_dir)/test_lifetime -t suspend
+suspend_carry	= $(addprefix --carry ,$(firstword $(suspend_test)) $(1)/modules/bitnpu.ko \
+			$(1)/modules/bitnpu_sim.ko $(addprefix tests/vm/,load guest-tests leaks))
+
 # Each is a TAP program, run in the guest in this order with the modules loaded.
-vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
+vm_tests	= $(kselftests) \
 		  "BITNPU_MODULES=$(BUILD)/modules BITNPU_SELFTESTS=$(kselftest_dir) \
 			tests/kselftest/test_reload.sh" \
 		  "tests/vm/test_counters.py" \
@@ -20,7 +27,9 @@ vm_tests	= $(foreach name,$(kselftest_names),"$(kselftest_dir)/test_$(name)") \
 		  "$(conformance) --device accel --quick --cases 1"
 
 suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" \
-		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 -- $(vm_tests)'
+		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 -- $(vm_tests)' \
+		  'tests/vm/run-tests $(BUILD) suspend --timeout 300 $(call suspend_carry,$(BUILD)) \
+			-- "$(suspend_test)"'
 
 # What the host's golden engine writes; the guest's device is to write the same.
 vm_text		:= $(BUILD)/vm/golden.txt

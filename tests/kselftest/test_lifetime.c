@@ -257,9 +257,17 @@ TEST_F_TIMEOUT(lifetime, unbind_with_jobs_in_flight, 240)
 	}
 }
 
-/* The freezer, the devices' callbacks, and back, while jobs are submitted. */
+/*
+ * The freezer, the devices' callbacks, and back.  There are more jobs than entries in a ring, so that some
+ * run when the devices are to stop, and others wait until they are back.
+ */
 TEST_F_TIMEOUT(lifetime, suspend, 240)
 {
+	const unsigned int jobs = 128;
+	struct drm_bitnpu_context_info info;
+	struct drm_bitnpu_job_bo bo;
+	struct drm_bitnpu_job job;
+	struct bt_matmul mm;
 	char text[16384];
 
 	if (bt_read_file("/proc/mounts", text, sizeof(text)) > 0 && strstr(text, " 9p "))
@@ -267,18 +275,25 @@ TEST_F_TIMEOUT(lifetime, suspend, 240)
 	if (bt_read_file("/sys/power/pm_test", text, sizeof(text)) < 0)
 		SKIP(return, "the kernel has no CONFIG_PM_SLEEP_DEBUG");
 	ASSERT_EQ(0, bt_write_file("/sys/power/pm_test", "devices"));
-	for (unsigned int round = 0; round < 2; round++) {
+	ASSERT_EQ(0, bt_write_file("/sys/module/suspend/parameters/pm_test_delay", "1"));
+	ASSERT_EQ(0, bt_matmul_create(self->fd, 4, 128, 1024, 1, &mm));
+	job = bt_matmul_job(&mm, &bo);
+	for (unsigned int round = 1; round <= 2; round++) {
 		uint32_t syncobj;
 
+		bt_matmul_clear(&mm);
 		ASSERT_EQ(0, bt_syncobj_create(self->fd, 0, &syncobj));
-		for (unsigned int i = 0; i < 8; i++)
-			ASSERT_EQ(0, bt_submit_one(self->fd, self->queue, self->job, syncobj));
+		for (unsigned int i = 0; i < jobs; i++)
+			ASSERT_EQ(0, bt_submit_one(self->fd, self->queue, job, syncobj));
 		ASSERT_EQ(0, bt_write_file("/sys/power/state", "freeze"));
 		ASSERT_EQ(0, bt_syncobj_wait(self->fd, syncobj, 0, 0, BT_TIMEOUT_NS));
 		EXPECT_EQ(0, bt_fence_error(self->fd, syncobj));
-		EXPECT_TRUE(bt_matmul_check(&self->mm));
+		EXPECT_TRUE(bt_matmul_check(&mm));
+		ASSERT_EQ(0, bt_context_info(self->fd, &info));
+		EXPECT_EQ(0, info.jobs_failed);
 		EXPECT_EQ(0, bt_run_matmul(self->fd, self->queue, &self->mm));
 	}
+	bt_matmul_destroy(&mm);
 	ASSERT_EQ(0, bt_write_file("/sys/power/pm_test", "none"));
 }
 
