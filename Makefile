@@ -95,6 +95,8 @@ $(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
 # Kernels of an instruction set that not every processor has; libbitnpu/cpu/level.c asks before it calls.
 ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
 $(BUILD)/obj/libbitnpu/cpu/avx2.o: CFLAGS += -mavx2
+$(BUILD)/obj/libbitnpu/hostops/avx2.o: CFLAGS += -mavx2 -mf16c
+$(BUILD)/obj/libbitnpu/hostops/avx512.o: CFLAGS += -mavx512f -mf16c
 endif
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.

@@ -6,7 +6,8 @@
 #ifndef BITNPU_HALF_H
 #define BITNPU_HALF_H
 
-#include "lanes.h"
+#include <stdint.h>
+#include <string.h>
 
 static inline float bitnpu_float_of_bits(uint32_t bits)
 {
@@ -34,21 +35,6 @@ static inline float bitnpu_half_expand(uint16_t half)
 	uint32_t subnormal = bitnpu_bits_of_float((float)(int32_t)u * 0x1p-24f);
 
 	return bitnpu_float_of_bits(sign | (u < 0x0400 ? subnormal : normal));
-}
-
-/** bitnpu_half_expand4() - likewise for four halves */
-static inline bitnpu_v4f bitnpu_half_expand4(const uint16_t *half)
-{
-	bitnpu_v4h h;
-	bitnpu_v4i wide, sign, u, normal, subnormal;
-
-	memcpy(&h, half, sizeof(h));
-	wide = __builtin_convertvector(h, bitnpu_v4i);
-	sign = (bitnpu_v4i)(((bitnpu_v4u)wide & 0x8000) << 16);
-	u = wide & 0x7fff;
-	normal = (u << 13) + ((112 << 23) + ((u >= 0x7c00) & (112 << 23)));
-	subnormal = (bitnpu_v4i)(__builtin_convertvector(u, bitnpu_v4f) * 0x1p-24f);
-	return (bitnpu_v4f)(sign | bitnpu_v4i_select(u < 0x0400, subnormal, normal));
 }
 
 /** bitnpu_half_round() - bitnpu_to_half() inline */

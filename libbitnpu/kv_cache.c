@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "half.h"
-#include "hostops.h"
 #include "kv_cache.h"
 
 int bitnpu_kv_create(struct bitnpu_kv_cache *kv, uint32_t layers, uint32_t heads,
@@ -46,21 +44,27 @@ static size_t row_of(const struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t 
 void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t position,
 		     const float *k, const float *v)
 {
+	const struct bitnpu_hostops *ops = bitnpu_hostops();
+
 	for (uint32_t head = 0; head < kv->heads; head++) {
 		size_t row = row_of(kv, layer, head, position);
 
-		for (uint32_t d = 0; d < kv->head_dim; d++) {
-			kv->k[row + d] = bitnpu_half_round(k[head * kv->head_dim + d]);
-			kv->v[row + d] = bitnpu_half_round(v[head * kv->head_dim + d]);
-		}
+		ops->to_halves(k + (size_t)head * kv->head_dim, kv->head_dim, kv->k + row);
+		ops->to_halves(v + (size_t)head * kv->head_dim, kv->head_dim, kv->v + row);
 	}
 }
 
-void bitnpu_kv_attend(const struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t head,
-		      const float *q, uint32_t group, uint32_t n, float *scores, float *out)
+struct bitnpu_attention bitnpu_kv_view(const struct bitnpu_kv_cache *kv, uint32_t layer,
+				       uint32_t head, uint32_t group, uint32_t n)
 {
 	size_t row = row_of(kv, layer, head, 0);
 
-	bitnpu_attention(q, group, kv->k + row, kv->v + row, kv->head_dim, kv->head_dim, n, scores,
-			 out);
+	return (struct bitnpu_attention){
+		.k = kv->k + row,
+		.v = kv->v + row,
+		.stride = kv->head_dim,
+		.head_dim = kv->head_dim,
+		.heads = group,
+		.n = n,
+	};
 }

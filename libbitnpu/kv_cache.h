@@ -4,6 +4,7 @@
 #define BITNPU_KV_CACHE_H
 
 #include "error.h"
+#include "hostops.h"
 
 /**
  * struct bitnpu_kv_cache - the cache
@@ -30,17 +31,14 @@ void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t positi
 		     const float *k, const float *v);
 
 /**
- * bitnpu_kv_attend() - the query heads of one key/value head over positions 0 to @n - 1
+ * bitnpu_kv_view() - what the query heads of a key/value head see
  * @kv: the cache
  * @layer: block
  * @head: key/value head
- * @q: @group x head_dim floats
  * @group: query heads of this key/value head
- * @n: positions visible, at least 1
- * @scores: room for @group x @n floats
- * @out: @group x head_dim floats; may be @q
+ * @n: positions visible, from 0, at least 1
  */
-void bitnpu_kv_attend(const struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t head,
-		      const float *q, uint32_t group, uint32_t n, float *scores, float *out);
+struct bitnpu_attention bitnpu_kv_view(const struct bitnpu_kv_cache *kv, uint32_t layer,
+				       uint32_t head, uint32_t group, uint32_t n);
 
 #endif /* BITNPU_KV_CACHE_H */

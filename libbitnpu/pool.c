@@ -25,6 +25,18 @@
 #define CACHE_LINE	64
 
 /**
+ * struct worker - a thread
+ * @pool: of which
+ * @number: 1 on
+ * @thread: itself
+ */
+struct worker {
+	struct bitnpu_pool *pool;
+	unsigned int number;
+	pthread_t thread;
+};
+
+/**
  * struct bitnpu_pool - the threads and the loop they work on
  * @pass: of the loop
  * @arg: handed to it
@@ -36,11 +48,11 @@
  * @stop: the threads are to end
  * @busy: held while a loop runs
  * @refs: references; of the process's pool, under its lock
- * @workers: threads that were started
- * @threads: of these
+ * @worker_count: threads that were started
+ * @workers: these
  */
 struct bitnpu_pool {
-	void (*pass)(void *arg, uint32_t index);
+	bitnpu_pass_fn *pass;
 	void *arg;
 	uint32_t count;
 	uint32_t left __attribute__((aligned(CACHE_LINE)));
@@ -50,8 +62,8 @@ struct bitnpu_pool {
 	bool stop;
 	pthread_mutex_t busy;
 	unsigned int refs;
-	unsigned int workers;
-	pthread_t threads[];
+	unsigned int worker_count;
+	struct worker workers[];
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,7 +87,7 @@ static void futex(uint32_t *word, int op, uint32_t value)
 }
 
 /* Run passes until none is left; Return: whether there was one. */
-static bool work(struct bitnpu_pool *pool)
+static bool work(struct bitnpu_pool *pool, unsigned int thread)
 {
 	uint32_t left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
 	bool found = false;
@@ -84,7 +96,7 @@ static bool work(struct bitnpu_pool *pool)
 		if (!__atomic_compare_exchange_n(&pool->left, &left, left - 1, true,
 						 __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
 			continue;
-		pool->pass(pool->arg, pool->count - left);
+		pool->pass(pool->arg, pool->count - left, thread);
 		__atomic_add_fetch(&pool->done, 1, __ATOMIC_RELEASE);
 		found = true;
 		left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
@@ -112,15 +124,16 @@ static bool spin(const struct bitnpu_pool *pool)
  * The epoch is read before the last look for work.  A loop that begins after the look changes it, and
  * reads the number of sleepers after that: either it sees this one or the futex sees the change.
  */
-static void *worker(void *arg)
+static void *run_worker(void *arg)
 {
-	struct bitnpu_pool *pool = arg;
+	const struct worker *worker = arg;
+	struct bitnpu_pool *pool = worker->pool;
 
 	fesetenv(FE_DFL_ENV);
 	while (!__atomic_load_n(&pool->stop, __ATOMIC_ACQUIRE)) {
 		uint32_t epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
 
-		if (work(pool) || !spin(pool))
+		if (work(pool, worker->number) || !spin(pool))
 			continue;
 		__atomic_add_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
 		futex(&pool->epoch, FUTEX_WAIT, epoch);
@@ -138,16 +151,22 @@ static void wake(struct bitnpu_pool *pool)
 
 static struct bitnpu_pool *create(unsigned int threads)
 {
-	size_t bytes = sizeof(struct bitnpu_pool) + (threads - 1) * sizeof(pthread_t);
+	size_t bytes = sizeof(struct bitnpu_pool) + (threads - 1) * sizeof(struct worker);
 	struct bitnpu_pool *pool =
 		aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 
 	if (!pool)
 		return NULL;
 	*pool = (struct bitnpu_pool){ .busy = PTHREAD_MUTEX_INITIALIZER };
-	while (pool->workers < threads - 1 &&
-	       !pthread_create(&pool->threads[pool->workers], NULL, worker, pool))
-		pool->workers++;
+	while (pool->worker_count < threads - 1) {
+		struct worker *worker = &pool->workers[pool->worker_count];
+
+		worker->pool = pool;
+		worker->number = pool->worker_count + 1;
+		if (pthread_create(&worker->thread, NULL, run_worker, worker))
+			break;
+		pool->worker_count++;
+	}
 	return pool;
 }
 
@@ -155,8 +174,8 @@ static void destroy(struct bitnpu_pool *pool)
 {
 	__atomic_store_n(&pool->stop, true, __ATOMIC_RELEASE);
 	wake(pool);
-	while (pool->workers)
-		pthread_join(pool->threads[--pool->workers], NULL);
+	while (pool->worker_count)
+		pthread_join(pool->workers[--pool->worker_count].thread, NULL);
 	free(pool);
 }
 
@@ -189,7 +208,7 @@ int bitnpu_set_threads(unsigned int threads, struct bitnpu_error *err)
 	pthread_mutex_lock(&lock);
 	if (the_pool)
 		ret = bitnpu_fail(err, -EBUSY, "threads %u: a device is open with %u", threads,
-				  the_pool->workers + 1);
+				  the_pool->worker_count + 1);
 	else
 		__atomic_store_n(&wanted_threads, threads, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&lock);
@@ -224,21 +243,20 @@ void bitnpu_pool_put(struct bitnpu_pool *pool)
 
 unsigned int bitnpu_pool_threads(const struct bitnpu_pool *pool)
 {
-	return pool->workers + 1;
+	return pool->worker_count + 1;
 }
 
-static void run_alone(uint32_t count, void (*pass)(void *arg, uint32_t index), void *arg)
+static void run_alone(uint32_t count, bitnpu_pass_fn *pass, void *arg)
 {
 	for (uint32_t i = 0; i < count; i++)
-		pass(arg, i);
+		pass(arg, i, 0);
 }
 
-void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count,
-		     void (*pass)(void *arg, uint32_t index), void *arg)
+void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count, bitnpu_pass_fn *pass, void *arg)
 {
 	unsigned int waits = 0;
 
-	if (count < 2 || !pool->workers || pthread_mutex_trylock(&pool->busy)) {
+	if (count < 2 || !pool->worker_count || pthread_mutex_trylock(&pool->busy)) {
 		run_alone(count, pass, arg);
 		return;
 	}
@@ -248,7 +266,7 @@ void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count,
 	__atomic_store_n(&pool->done, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&pool->left, count, __ATOMIC_SEQ_CST);
 	wake(pool);
-	work(pool);
+	work(pool, 0);
 	while (__atomic_load_n(&pool->done, __ATOMIC_ACQUIRE) != count) {
 		/* Whoever is still at a pass may need this processor. */
 		if (++waits % SPINS_PER_LOOK)

@@ -34,6 +34,15 @@ unsigned int bitnpu_pool_threads(const struct bitnpu_pool *pool);
 unsigned int bitnpu_pool_default_threads(void);
 
 /**
+ * typedef bitnpu_pass_fn - one pass of a loop
+ * @arg: what bitnpu_pool_run() was given
+ * @index: of the pass
+ * @thread: who runs it: 0 is the thread that called bitnpu_pool_run(), others are below
+ *	bitnpu_pool_threads(); no two passes of a loop run at once with the same number
+ */
+typedef void bitnpu_pass_fn(void *arg, uint32_t index, unsigned int thread);
+
+/**
  * bitnpu_pool_run() - call @pass for 0 to @count - 1, in any order and several at once
  * @pool: where
  * @count: passes
@@ -44,7 +53,6 @@ unsigned int bitnpu_pool_default_threads(void);
  * Returns when all have.  One loop runs at a time: another thread's meanwhile runs on that thread alone.
  * @pass must not call this itself.
  */
-void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count,
-		     void (*pass)(void *arg, uint32_t index), void *arg);
+void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count, bitnpu_pass_fn *pass, void *arg);
 
 #endif /* BITNPU_POOL_H */

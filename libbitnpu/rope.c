@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "hostops.h"
-#include "lanes.h"
 
 /* 1.5 * 2^52: adding and subtracting it rounds |x| < 2^51 to an integer, ties to even. */
 #define ROUND_MAGIC	0x1.8p52
@@ -97,32 +96,4 @@ void bitnpu_rope_table(uint32_t position, uint32_t head_dim, double freq_base, f
 		table[i] = (float)c;
 		table[half + i] = (float)s;
 	}
-}
-
-/* a and b are rotated: (a * cos - b * sin, a * sin + b * cos) */
-static void rotate(float *a, float *b, uint32_t n, const float *cosine, const float *sine)
-{
-	uint32_t i = 0;
-
-	for (; i + 4 <= n; i += 4) {
-		bitnpu_v4f a4 = bitnpu_v4f_load(a + i), b4 = bitnpu_v4f_load(b + i);
-		bitnpu_v4f c4 = bitnpu_v4f_load(cosine + i), s4 = bitnpu_v4f_load(sine + i);
-
-		bitnpu_v4f_store(a + i, a4 * c4 - b4 * s4);
-		bitnpu_v4f_store(b + i, a4 * s4 + b4 * c4);
-	}
-	for (; i < n; i++) {
-		float a_i = a[i], b_i = b[i];
-
-		a[i] = a_i * cosine[i] - b_i * sine[i];
-		b[i] = a_i * sine[i] + b_i * cosine[i];
-	}
-}
-
-void bitnpu_rope(float *x, uint32_t heads, uint32_t head_dim, const float *table)
-{
-	uint32_t half = head_dim / 2;
-
-	for (uint32_t h = 0; h < heads; h++, x += head_dim)
-		rotate(x, x + half, half, table, table + half);
 }

@@ -8,8 +8,8 @@
  * Keskar et al., arXiv:1909.05858; xoshiro256** and splitmix64, Blackman and Vigna,
  * arXiv:1805.01407.
  *
- * Everything is a fixed sequence of IEEE operations on floats and doubles with bitnpu_exp(), so the
- * same seed gives the same tokens on any machine.
+ * Everything is a fixed sequence of IEEE operations on floats and doubles with the pinned exponential, so
+ * the same seed gives the same tokens on any machine.
  */
 #include <errno.h>
 #include <float.h>
@@ -234,7 +234,7 @@ static double total_weight(const struct candidate *candidates, uint32_t count, f
 	uint32_t i;
 
 	for (i = 0; i < count; i++)
-		sum += bitnpu_exp(candidates[i].logit - max);
+		sum += bitnpu_hostops()->exp(candidates[i].logit - max);
 	return sum;
 }
 
@@ -263,7 +263,7 @@ static uint32_t keep(struct bitnpu_sampler *sampler, float max)
 	}
 	while (count < limit) {
 		struct candidate next = params->top_k ? kept[count] : queue_pop(&queue);
-		float weight = bitnpu_exp(next.logit - max);
+		float weight = bitnpu_hostops()->exp(next.logit - max);
 
 		if (count && (weight < params->min_p || sum >= enough))
 			break;
@@ -282,7 +282,7 @@ static uint32_t draw(struct bitnpu_sampler *sampler, const struct candidate *fro
 
 	for (i = 0; i < count; i++) {
 		sampler->weights[i] =
-			bitnpu_exp((from[i].logit - max) / sampler->params.temperature);
+			bitnpu_hostops()->exp((from[i].logit - max) / sampler->params.temperature);
 		sum += sampler->weights[i];
 	}
 	/* 53 random bits: uniform in [0, 1) */

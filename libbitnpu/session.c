@@ -34,7 +34,7 @@ static int set_params(struct bitnpu_session *s, const struct bitnpu_session_para
 	return 0;
 }
 
-static uint32_t larger(uint32_t a, uint32_t b)
+static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
 }
@@ -46,6 +46,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 	size_t q = (size_t)info->n_head * info->head_dim;
 	size_t kv = (size_t)info->n_head_kv * info->head_dim;
 	size_t group = info->n_head / info->n_head_kv, batch = s->params.n_batch;
+	size_t threads = bitnpu_pool_threads(s->pool);
 	const struct {
 		float **part;
 		size_t floats;
@@ -59,8 +60,8 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 		{ &f->branch, batch * info->n_embd },
 		{ &f->rope, batch * info->head_dim },
 		{ &f->x_scale, batch },
-		{ &f->normed, larger(larger(info->n_embd, info->n_ff), (uint32_t)q) },
-		{ &f->scores, group * s->params.n_ctx },
+		{ &f->normed, info->n_embd },
+		{ &f->scores, larger(info->n_head, threads * group) * (size_t)s->params.n_ctx },
 		{ &f->logits, info->n_vocab },
 	};
 	size_t total = 0;
@@ -72,6 +73,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 		return bitnpu_fail(err, -ENOMEM,
 				   "n_batch %u, n_ctx %u: no memory for %zu bytes of activations",
 				   s->params.n_batch, s->params.n_ctx, total * sizeof(float));
+	f->score_floats = group * s->params.n_ctx;
 	total = 0;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		*parts[i].part = f->memory + total;
@@ -132,6 +134,10 @@ int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
 	s->dev = dev;
 	ret = set_params(s, params, err);
 	if (!ret)
+		s->pool = bitnpu_pool_get();
+	if (!ret && !s->pool)
+		ret = bitnpu_fail(err, -ENOMEM, "session: out of memory");
+	if (!ret)
 		ret = bitnpu_kv_create(&s->kv, info->n_layer, info->n_head_kv, info->head_dim,
 				       s->params.n_ctx, err);
 	if (!ret)
@@ -161,6 +167,7 @@ void bitnpu_session_destroy(struct bitnpu_session *s)
 	bitnpu_context_destroy(s->ctx);
 	free(s->trace_rows);
 	free(s->scratch.memory);
+	bitnpu_pool_put(s->pool);
 	bitnpu_kv_destroy(&s->kv);
 	free(s);
 }

@@ -2,7 +2,8 @@
 /*
  * What the files of a session share.
  *
- * A session belongs to one thread at a time and takes no lock of its own.  Host and device alternate:
+ * A session belongs to one thread at a time, which shares work out to the pool, and takes no lock of its
+ * own.  Host and device alternate:
  * the host writes quantized activations to the x buffer, submits the command list of a stage, waits,
  * and reads the exact sums from the y buffer.  Nothing here knows an engine.
  */
@@ -12,6 +13,7 @@
 #include "clock.h"
 #include "kv_cache.h"
 #include "model.h"
+#include "pool.h"
 
 /** enum bitnpu_stage - the submissions of a block: matmuls that read the same activations */
 enum bitnpu_stage {
@@ -62,14 +64,16 @@ struct bitnpu_plan {
  * @branch: what a block's branch adds to the residual stream, n_embd
  * @rope: cosines and sines, head_dim
  * @x_scale: of the quantized activations, 1
- * @normed: one row of the widest activations
- * @scores: of one key/value head's queries, n_head / n_head_kv rows of n_ctx
+ * @normed: of the last token before the head, n_embd, for the trace callback
+ * @scores: a row of n_ctx for each query head, or for those of one key/value head on each thread
+ * @score_floats: of a thread in @scores
  * @logits: n_vocab
  */
 struct bitnpu_scratch {
 	float *memory;
 	float *residual, *q, *k, *v, *gate, *up, *branch, *rope, *x_scale;
 	float *normed, *scores, *logits;
+	size_t score_floats;
 };
 
 /**
@@ -79,6 +83,7 @@ struct bitnpu_scratch {
  * @params: defaults filled in
  * @ctx: address space of all below
  * @queue: where every step goes
+ * @pool: threads for what the host computes, a reference
  * @imports: mappings of the weights
  * @import_count: how many
  * @sites: by block and &enum bitnpu_matrix
@@ -100,6 +105,7 @@ struct bitnpu_session {
 	struct bitnpu_session_params params;
 	struct bitnpu_context *ctx;
 	struct bitnpu_queue *queue;
+	struct bitnpu_pool *pool;
 	struct bitnpu_bo **imports;
 	size_t import_count;
 	struct bitnpu_site *sites;

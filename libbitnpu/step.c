@@ -6,8 +6,10 @@
  *	h += Wo . sub_norm(attention(rope(Wq . norm(h)), rope(Wk . norm(h)), Wv . norm(h)))
  *	h += Wdown . sub_norm(relu(Wgate . norm(h))^2 * (Wup . norm(h)))
  *
- * where every W is a matmul of int8 activations on the device.  Rows (tokens) are independent but in
- * attention, and there query groups are: the loops over them are where threads can be put to work.
+ * where every W is a matmul of int8 activations on the device.  What the host does between two
+ * submissions is one function of a token's row, from the sums of one to the activations of the next:
+ * rows are independent, so they are passes of the pool's loop.  A step of one token shares out what
+ * is long: attention over the cache, and the logits.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,11 +17,30 @@
 #include "hostops.h"
 #include "session.h"
 
-/* A session and the step it runs. */
+/* Positions of a pass over the scores, elements of one over the logits: some microseconds. */
+#define SCORE_POSITIONS 256
+#define LOGITS 8192
+
+/**
+ * struct step - a session and the step it runs
+ * @s: the session
+ * @ops: float operations
+ * @plan: command lists
+ * @tokens: their numbers in the vocabulary
+ * @m: how many
+ * @layer: block that is computed
+ * @x: activations of the next submission, mapped while rows are computed
+ * @y: sums of the last one, likewise
+ * @err: optional
+ */
 struct step {
 	struct bitnpu_session *s;
+	const struct bitnpu_hostops *ops;
 	const struct bitnpu_plan *plan;
-	uint32_t m;
+	const uint32_t *tokens;
+	uint32_t m, layer;
+	int8_t *x;
+	const unsigned char *y;
 	struct bitnpu_error *err;
 };
 
@@ -32,23 +53,42 @@ static void trace(const struct bitnpu_session *s, int layer, const char *name,
 
 /* ---- host to device and back ----------------------------------------------------------------- */
 
-/* Normalize and quantize @m rows of @n floats into the x buffer. */
-static int feed(struct bitnpu_session *s, const float *rows, uint32_t m, uint32_t n,
-		const float *norm, struct bitnpu_error *err)
+static const struct bitnpu_site *site_of(const struct step *st, enum bitnpu_matrix matrix)
 {
-	uint32_t stride = bitnpu_row_bytes(n, 1);
-	void *x;
-	int ret = bitnpu_bo_map(s->x, BITNPU_MAP_WRITE, &x, err);
+	return &st->s->sites[st->layer * BITNPU_MATRICES + matrix];
+}
 
-	if (ret)
-		return ret;
-	for (uint32_t row = 0; row < m; row++) {
-		bitnpu_rms_norm(rows + (size_t)row * n, norm, n, s->model->rms_eps,
-				s->scratch.normed);
-		s->scratch.x_scale[row] = bitnpu_quantize_row(s->scratch.normed, n,
-							      (int8_t *)x + (size_t)row * stride);
-	}
-	return bitnpu_bo_unmap(s->x, err);
+/* Normalize and quantize @values as row @row of the next submission. */
+static void feed(struct step *st, uint32_t row, const float *values, uint32_t n, const float *norm)
+{
+	int8_t *x = st->x + (size_t)row * bitnpu_row_bytes(n, 1);
+
+	st->s->scratch.x_scale[row] =
+		st->ops->norm_quantize(values, norm, n, st->s->model->rms_eps, x);
+}
+
+/* Elements @first to @first + @count - 1 of row @row of a matrix's sums as floats. */
+static void take_part(const struct step *st, const struct bitnpu_site *site, uint32_t row,
+		      uint32_t first, uint32_t count, float *out)
+{
+	const struct bitnpu_weights *w = site->w;
+	const unsigned char *y = st->y + site->y_offset + (size_t)row * site->y_stride +
+				 (size_t)first * bitnpu_sum_bytes(w);
+	const float *row_scale = w->row_scale_count > 1 ? w->row_scale + first : w->row_scale;
+	size_t scales = w->row_scale_count > 1 ? count : w->row_scale_count;
+	float x_scale = st->s->scratch.x_scale[row];
+
+	if (w->output == BITNPU_Y_INT64)
+		st->ops->scale_i64((const int64_t *)y, count, row_scale, scales, x_scale, out);
+	else
+		st->ops->scale_i32((const int32_t *)y, count, row_scale, scales, x_scale, out);
+}
+
+static void take(const struct step *st, enum bitnpu_matrix matrix, uint32_t row, float *out)
+{
+	const struct bitnpu_site *site = site_of(st, matrix);
+
+	take_part(st, site, row, 0, site->w->n, out);
 }
 
 static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bitnpu_error *err)
@@ -67,217 +107,374 @@ static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bit
 }
 
 /* Hand the sums to the trace callback, rows packed. */
-static void trace_sums(const struct bitnpu_session *s, int layer, const char *name,
-		       const struct bitnpu_site *site, const unsigned char *y, uint32_t m)
+static void trace_sums(const struct step *st, int layer, const char *name,
+		       const struct bitnpu_site *site, uint32_t m)
 {
+	const struct bitnpu_session *s = st->s;
 	size_t row_bytes = (size_t)site->w->n * bitnpu_sum_bytes(site->w);
 
 	if (!s->params.trace)
 		return;
 	for (uint32_t row = 0; row < m; row++)
-		memcpy(s->trace_rows + row * row_bytes, y + (size_t)row * site->y_stride, row_bytes);
+		memcpy(s->trace_rows + row * row_bytes,
+		       st->y + site->y_offset + (size_t)row * site->y_stride, row_bytes);
 	trace(s, layer, name,
 	      site->w->output == BITNPU_Y_INT64 ? BITNPU_ELEMENT_INT64 : BITNPU_ELEMENT_INT32,
 	      s->trace_rows, m * row_bytes);
 }
 
-/* Convert @m rows of sums at @y to floats. */
-static void scale(const struct bitnpu_session *s, const struct bitnpu_site *site,
-		  const unsigned char *y, uint32_t m, float *out)
+/* Map what the host is about to read and write, which holds nothing that the device still needs. */
+static int begin_host(struct step *st, bool reads_sums, bool feeds)
 {
-	const struct bitnpu_weights *w = site->w;
+	void *map;
+	int ret;
 
-	for (uint32_t row = 0; row < m; row++, y += site->y_stride, out += w->n) {
-		float x_scale = s->scratch.x_scale[row];
-
-		if (w->output == BITNPU_Y_INT64)
-			bitnpu_scale_i64((const int64_t *)y, w->n, w->row_scale, w->row_scale_count,
-					 x_scale, out);
-		else
-			bitnpu_scale_i32((const int32_t *)y, w->n, w->row_scale, w->row_scale_count,
-					 x_scale, out);
+	st->x = NULL;
+	st->y = NULL;
+	if (reads_sums) {
+		ret = bitnpu_bo_map(st->s->y, BITNPU_MAP_READ, &map, st->err);
+		if (ret)
+			return ret;
+		st->y = map;
 	}
+	if (feeds) {
+		ret = bitnpu_bo_map(st->s->x, BITNPU_MAP_WRITE, &map, st->err);
+		if (ret) {
+			if (st->y)
+				bitnpu_bo_unmap(st->s->y, NULL);
+			return ret;
+		}
+		st->x = map;
+	}
+	return 0;
 }
 
-/* Run a block's @stage on what was fed; @out by matrix, those of the stage set. */
-static int run_stage(const struct step *st, uint32_t layer, enum bitnpu_stage stage,
-		     float *const out[BITNPU_MATRICES])
+static int end_host(struct step *st)
 {
-	struct bitnpu_session *s = st->s;
-	void *y = NULL;
-	int ret = run(s, st->plan->lists[layer * BITNPU_STAGES + stage], st->err);
+	int y = st->y ? bitnpu_bo_unmap(st->s->y, st->err) : 0;
+	int x = st->x ? bitnpu_bo_unmap(st->s->x, y ? NULL : st->err) : 0;
+
+	return y ? y : x;
+}
+
+static void each_row(struct step *st, bitnpu_pass_fn *pass)
+{
+	bitnpu_pool_run(st->s->pool, st->m, pass, st);
+}
+
+/* Run a block's @stage on what was fed and map its sums; end_host() follows. */
+static int run_stage(struct step *st, enum bitnpu_stage stage)
+{
+	int ret = run(st->s, st->plan->lists[st->layer * BITNPU_STAGES + stage], st->err);
 
 	if (!ret)
-		ret = bitnpu_bo_map(s->y, BITNPU_MAP_READ, &y, st->err);
-	if (ret)
-		return ret;
-	for (int matrix = 0; matrix < BITNPU_MATRICES; matrix++) {
-		const struct bitnpu_site *site = &s->sites[layer * BITNPU_MATRICES + matrix];
-		const unsigned char *sums = (unsigned char *)y + site->y_offset;
+		ret = begin_host(st, true, true);
+	for (int matrix = 0; !ret && matrix < BITNPU_MATRICES; matrix++)
+		if (bitnpu_stage_of(matrix) == stage)
+			trace_sums(st, (int)st->layer, bitnpu_matrix_name(matrix),
+				   site_of(st, matrix), st->m);
+	return ret;
+}
 
-		if (bitnpu_stage_of(matrix) != stage)
-			continue;
-		trace_sums(s, (int)layer, bitnpu_matrix_name(matrix), site, sums, st->m);
-		scale(s, site, sums, st->m, out[matrix]);
+/* ---- rows between two submissions ------------------------------------------------------------ */
+
+static float *residual_of(const struct step *st, uint32_t row)
+{
+	return st->s->scratch.residual + (size_t)row * st->s->model->info.n_embd;
+}
+
+static void feed_residual(struct step *st, uint32_t row, uint32_t layer, int norm)
+{
+	const struct bitnpu_model *model = st->s->model;
+
+	feed(st, row, residual_of(st, row), model->info.n_embd, model->layers[layer].norms[norm]);
+}
+
+/* Tokens to the first block's activations. */
+static void enter_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	const struct bitnpu_model *model = st->s->model;
+	uint32_t head_dim = model->info.head_dim;
+
+	bitnpu_weights_dequantize_row(&model->embedding, st->tokens[row], residual_of(st, row));
+	bitnpu_rope_table(st->s->position + row, head_dim, model->rope_base,
+			  st->s->scratch.rope + (size_t)row * head_dim);
+	feed_residual(st, row, 0, BITNPU_ATTN_NORM);
+}
+
+static float *queries_of(const struct step *st, uint32_t row)
+{
+	const struct bitnpu_model_info *info = &st->s->model->info;
+
+	return st->s->scratch.q + (size_t)row * info->n_head * info->head_dim;
+}
+
+/* Rotate queries and keys, enter keys and values in the cache. */
+static void remember_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	struct bitnpu_session *s = st->s;
+	const struct bitnpu_model_info *info = &s->model->info;
+	size_t kv_width = (size_t)info->n_head_kv * info->head_dim;
+	const float *table = s->scratch.rope + (size_t)row * info->head_dim;
+	float *k = s->scratch.k + row * kv_width, *v = s->scratch.v + row * kv_width;
+
+	take(st, BITNPU_ATTN_Q, row, queries_of(st, row));
+	take(st, BITNPU_ATTN_K, row, k);
+	take(st, BITNPU_ATTN_V, row, v);
+	st->ops->rope(queries_of(st, row), info->n_head, info->head_dim, table);
+	st->ops->rope(k, info->n_head_kv, info->head_dim, table);
+	bitnpu_kv_store(&s->kv, st->layer, s->position + row, k, v);
+}
+
+static struct bitnpu_attention view(const struct step *st, uint32_t row, uint32_t head)
+{
+	const struct bitnpu_model_info *info = &st->s->model->info;
+
+	return bitnpu_kv_view(&st->s->kv, st->layer, head, info->n_head / info->n_head_kv,
+			      st->s->position + row + 1);
+}
+
+static float *queries_of_head(const struct step *st, uint32_t row, uint32_t head)
+{
+	const struct bitnpu_model_info *info = &st->s->model->info;
+
+	return queries_of(st, row) +
+	       (size_t)head * (info->n_head / info->n_head_kv) * info->head_dim;
+}
+
+static void feed_attention(struct step *st, uint32_t row)
+{
+	const struct bitnpu_model *model = st->s->model;
+
+	feed(st, row, queries_of(st, row), model->info.n_head * model->info.head_dim,
+	     model->layers[st->layer].norms[BITNPU_ATTN_SUB_NORM]);
+}
+
+/* Each token sees itself and what was before it.  The result takes the queries' place. */
+static void attend_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	float *scores = st->s->scratch.scores + thread * st->s->scratch.score_floats;
+
+	for (uint32_t head = 0; head < st->s->model->info.n_head_kv; head++) {
+		const struct bitnpu_attention a = view(st, row, head);
+		float *q = queries_of_head(st, row, head);
+
+		st->ops->attention_scores(&a, q, 0, a.n, scores);
+		for (uint32_t h = 0; h < a.heads; h++)
+			st->ops->softmax(scores + (size_t)h * a.n, a.n);
+		st->ops->attention_values(&a, scores, 0, a.head_dim, q);
 	}
-	return bitnpu_bo_unmap(s->y, st->err);
+	feed_attention(st, row);
+}
+
+static void attention_out_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	uint32_t n = st->s->model->info.n_embd;
+	float *branch = st->s->scratch.branch + (size_t)row * n;
+
+	take(st, BITNPU_ATTN_OUT, row, branch);
+	st->ops->add(residual_of(st, row), branch, n);
+	feed_residual(st, row, st->layer, BITNPU_FFN_NORM);
+}
+
+static void gate_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	const struct bitnpu_model *model = st->s->model;
+	uint32_t n = model->info.n_ff;
+	float *gate = st->s->scratch.gate + (size_t)row * n;
+	float *up = st->s->scratch.up + (size_t)row * n;
+
+	take(st, BITNPU_FFN_GATE, row, gate);
+	take(st, BITNPU_FFN_UP, row, up);
+	st->ops->relu2_gate(gate, up, n, gate);
+	feed(st, row, gate, n, model->layers[st->layer].norms[BITNPU_FFN_SUB_NORM]);
+}
+
+/* The end of a block, and the next one's activations. */
+static void down_pass(void *arg, uint32_t row, unsigned int thread)
+{
+	struct step *st = arg;
+	uint32_t n = st->s->model->info.n_embd;
+	float *branch = st->s->scratch.branch + (size_t)row * n;
+
+	take(st, BITNPU_FFN_DOWN, row, branch);
+	st->ops->add(residual_of(st, row), branch, n);
+	if (st->layer + 1 < st->s->model->info.n_layer)
+		feed_residual(st, row, st->layer + 1, BITNPU_ATTN_NORM);
+}
+
+/* ---- attention of one token ------------------------------------------------------------------ */
+
+static uint32_t blocks_of(uint32_t n, uint32_t block)
+{
+	return (n + block - 1) / block;
+}
+
+static float *scores_of_head(const struct step *st, const struct bitnpu_attention *a, uint32_t head)
+{
+	return st->s->scratch.scores + (size_t)head * a->heads * a->n;
+}
+
+static void scores_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	const struct step *st = arg;
+	uint32_t blocks = blocks_of(st->s->position + 1, SCORE_POSITIONS);
+	uint32_t head = index / blocks, first = index % blocks * SCORE_POSITIONS;
+	const struct bitnpu_attention a = view(st, 0, head);
+
+	st->ops->attention_scores(&a, queries_of_head(st, 0, head), first,
+				  a.n - first < SCORE_POSITIONS ? a.n : first + SCORE_POSITIONS,
+				  scores_of_head(st, &a, head));
+}
+
+static void softmax_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	const struct step *st = arg;
+	size_t n = (size_t)st->s->position + 1;
+
+	st->ops->softmax(st->s->scratch.scores + index * n, n);
+}
+
+static void values_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	const struct step *st = arg;
+	uint32_t blocks = blocks_of(st->s->model->info.head_dim, BITNPU_ATTENTION_COLUMNS);
+	uint32_t head = index / blocks, first = index % blocks * BITNPU_ATTENTION_COLUMNS;
+	const struct bitnpu_attention a = view(st, 0, head);
+
+	st->ops->attention_values(&a, scores_of_head(st, &a, head), first,
+				  a.head_dim - first < BITNPU_ATTENTION_COLUMNS ?
+					  a.head_dim : first + BITNPU_ATTENTION_COLUMNS,
+				  queries_of_head(st, 0, head));
+}
+
+static void attend_one(struct step *st)
+{
+	const struct bitnpu_model_info *info = &st->s->model->info;
+	struct bitnpu_pool *pool = st->s->pool;
+	uint32_t n = st->s->position + 1;
+
+	if (n < SCORE_POSITIONS) {
+		attend_pass(st, 0, 0);
+		return;
+	}
+	bitnpu_pool_run(pool, info->n_head_kv * blocks_of(n, SCORE_POSITIONS), scores_pass, st);
+	bitnpu_pool_run(pool, info->n_head, softmax_pass, st);
+	bitnpu_pool_run(pool, info->n_head_kv * blocks_of(info->head_dim, BITNPU_ATTENTION_COLUMNS),
+			values_pass, st);
+	feed_attention(st, 0);
 }
 
 /* ---- the graph ------------------------------------------------------------------------------- */
 
-static void embed(const struct step *st, const uint32_t *tokens)
+static int enter(struct step *st)
 {
-	const struct bitnpu_model *model = st->s->model;
-	const struct bitnpu_scratch *f = &st->s->scratch;
-	uint32_t head_dim = model->info.head_dim;
-
-	for (uint32_t row = 0; row < st->m; row++) {
-		bitnpu_weights_dequantize_row(&model->embedding, tokens[row],
-					      f->residual + (size_t)row * model->info.n_embd);
-		bitnpu_rope_table(st->s->position + row, head_dim, model->rope_base,
-				  f->rope + (size_t)row * head_dim);
-	}
-	trace(st->s, -1, "embedding", BITNPU_ELEMENT_FLOAT, f->residual,
-	      (size_t)st->m * model->info.n_embd * sizeof(float));
-}
-
-/* Rotate the step's queries and keys and enter keys and values in the cache. */
-static void remember(const struct step *st, uint32_t layer)
-{
-	struct bitnpu_session *s = st->s;
-	const struct bitnpu_model_info *info = &s->model->info;
-	size_t q_width = (size_t)info->n_head * info->head_dim;
-	size_t kv_width = (size_t)info->n_head_kv * info->head_dim;
-
-	for (uint32_t row = 0; row < st->m; row++) {
-		const float *table = s->scratch.rope + (size_t)row * info->head_dim;
-		float *k = s->scratch.k + row * kv_width;
-
-		bitnpu_rope(s->scratch.q + row * q_width, info->n_head, info->head_dim, table);
-		bitnpu_rope(k, info->n_head_kv, info->head_dim, table);
-		bitnpu_kv_store(&s->kv, layer, s->position + row, k,
-				s->scratch.v + row * kv_width);
-	}
-}
-
-/* Each token sees itself and what was before it.  The result takes the queries' place. */
-static void attend(const struct step *st, uint32_t layer)
-{
-	struct bitnpu_session *s = st->s;
-	const struct bitnpu_model_info *info = &s->model->info;
-	uint32_t group = info->n_head / info->n_head_kv;
-	size_t q_width = (size_t)info->n_head * info->head_dim;
-
-	for (uint32_t row = 0; row < st->m; row++) {
-		for (uint32_t head = 0; head < info->n_head_kv; head++) {
-			float *q = s->scratch.q + row * q_width +
-				   (size_t)head * group * info->head_dim;
-
-			bitnpu_kv_attend(&s->kv, layer, head, q, group, s->position + row + 1,
-					 s->scratch.scores, q);
-		}
-	}
-}
-
-static void add_branch(const struct step *st)
-{
-	bitnpu_add(st->s->scratch.residual, st->s->scratch.branch,
-		   (size_t)st->m * st->s->model->info.n_embd);
-}
-
-static int attention_branch(const struct step *st, uint32_t layer)
-{
-	struct bitnpu_session *s = st->s;
-	const struct bitnpu_model_info *info = &s->model->info;
-	const float *const *norms = s->model->layers[layer].norms;
-	struct bitnpu_scratch *f = &s->scratch;
-	int ret = feed(s, f->residual, st->m, info->n_embd, norms[BITNPU_ATTN_NORM], st->err);
-
-	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_QKV,
-				(float *[BITNPU_MATRICES]){ [BITNPU_ATTN_Q] = f->q,
-							    [BITNPU_ATTN_K] = f->k,
-							    [BITNPU_ATTN_V] = f->v });
-	if (ret)
-		return ret;
-	remember(st, layer);
-	attend(st, layer);
-	ret = feed(s, f->q, st->m, info->n_head * info->head_dim, norms[BITNPU_ATTN_SUB_NORM],
-		   st->err);
-	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_ATTN_OUT,
-				(float *[BITNPU_MATRICES]){ [BITNPU_ATTN_OUT] = f->branch });
-	if (!ret)
-		add_branch(st);
-	return ret;
-}
-
-static int ffn_branch(const struct step *st, uint32_t layer)
-{
-	struct bitnpu_session *s = st->s;
-	const struct bitnpu_model_info *info = &s->model->info;
-	const float *const *norms = s->model->layers[layer].norms;
-	struct bitnpu_scratch *f = &s->scratch;
-	int ret = feed(s, f->residual, st->m, info->n_embd, norms[BITNPU_FFN_NORM], st->err);
-
-	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_GATE_UP,
-				(float *[BITNPU_MATRICES]){ [BITNPU_FFN_GATE] = f->gate,
-							    [BITNPU_FFN_UP] = f->up });
-	if (ret)
-		return ret;
-	bitnpu_relu2_gate(f->gate, f->up, (size_t)st->m * info->n_ff, f->gate);
-	ret = feed(s, f->gate, st->m, info->n_ff, norms[BITNPU_FFN_SUB_NORM], st->err);
-	if (!ret)
-		ret = run_stage(st, layer, BITNPU_STAGE_DOWN,
-				(float *[BITNPU_MATRICES]){ [BITNPU_FFN_DOWN] = f->branch });
-	if (!ret)
-		add_branch(st);
-	return ret;
-}
-
-/* Logits after the last of @m tokens. */
-static int head(const struct step *st)
-{
-	struct bitnpu_session *s = st->s;
-	uint32_t n_embd = s->model->info.n_embd;
-	const float *last = s->scratch.residual + (size_t)(st->m - 1) * n_embd;
-	void *y = NULL;
-	int ret = feed(s, last, 1, n_embd, s->model->output_norm, st->err);
+	const struct bitnpu_session *s = st->s;
+	int ret = begin_host(st, false, true);
 
 	if (ret)
 		return ret;
+	each_row(st, enter_pass);
+	trace(s, -1, "embedding", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
+	      (size_t)st->m * s->model->info.n_embd * sizeof(float));
+	return end_host(st);
+}
+
+static int attention_branch(struct step *st)
+{
+	int ret = run_stage(st, BITNPU_STAGE_QKV);
+
+	if (ret)
+		return ret;
+	each_row(st, remember_pass);
+	if (st->m > 1)
+		each_row(st, attend_pass);
+	else
+		attend_one(st);
+	ret = end_host(st);
+	if (!ret)
+		ret = run_stage(st, BITNPU_STAGE_ATTN_OUT);
+	if (ret)
+		return ret;
+	each_row(st, attention_out_pass);
+	return end_host(st);
+}
+
+static int ffn_branch(struct step *st)
+{
+	int ret = run_stage(st, BITNPU_STAGE_GATE_UP);
+
+	if (ret)
+		return ret;
+	each_row(st, gate_pass);
+	ret = end_host(st);
+	if (!ret)
+		ret = run_stage(st, BITNPU_STAGE_DOWN);
+	if (ret)
+		return ret;
+	each_row(st, down_pass);
+	return end_host(st);
+}
+
+static void logits_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	const struct step *st = arg;
+	uint32_t n = st->s->model->info.n_vocab, first = index * LOGITS;
+
+	take_part(st, &st->s->head, 0, first, n - first < LOGITS ? n - first : LOGITS,
+		  st->s->scratch.logits + first);
+}
+
+/* Logits after the last token. */
+static int head(struct step *st)
+{
+	struct bitnpu_session *s = st->s;
+	const struct bitnpu_model *model = s->model;
+	const float *last = residual_of(st, st->m - 1);
+	uint32_t n_embd = model->info.n_embd, n_vocab = model->info.n_vocab;
+	int ret = begin_host(st, false, true);
+
+	if (ret)
+		return ret;
+	feed(st, 0, last, n_embd, model->output_norm);
+	if (s->params.trace)
+		st->ops->rms_norm(last, model->output_norm, n_embd, model->rms_eps,
+				  s->scratch.normed);
 	trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed, n_embd * sizeof(float));
-	ret = run(s, s->head_list, st->err);
+	ret = end_host(st);
 	if (!ret)
-		ret = bitnpu_bo_map(s->y, BITNPU_MAP_READ, &y, st->err);
+		ret = run(s, s->head_list, st->err);
+	if (!ret)
+		ret = begin_host(st, true, false);
 	if (ret)
 		return ret;
-	trace_sums(s, -1, "output", &s->head, y, 1);
-	scale(s, &s->head, y, 1, s->scratch.logits);
-	trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits,
-	      (size_t)s->model->info.n_vocab * sizeof(float));
-	return bitnpu_bo_unmap(s->y, st->err);
+	trace_sums(st, -1, "output", &s->head, 1);
+	bitnpu_pool_run(s->pool, blocks_of(n_vocab, LOGITS), logits_pass, st);
+	trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits, (size_t)n_vocab * sizeof(float));
+	return end_host(st);
 }
 
 int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool with_head,
 		struct bitnpu_error *err)
 {
-	struct step st = { .s = s, .m = m, .err = err };
+	const struct bitnpu_model_info *info = &s->model->info;
+	struct step st = { .s = s, .ops = bitnpu_hostops(), .tokens = tokens, .m = m, .err = err };
 	int ret = bitnpu_plan_get(s, m, &st.plan, err);
 
-	if (ret)
-		return ret;
-	embed(&st, tokens);
-	for (uint32_t layer = 0; !ret && layer < s->model->info.n_layer; layer++) {
-		ret = attention_branch(&st, layer);
+	if (!ret)
+		ret = enter(&st);
+	for (; !ret && st.layer < info->n_layer; st.layer++) {
+		ret = attention_branch(&st);
 		if (!ret)
-			ret = ffn_branch(&st, layer);
+			ret = ffn_branch(&st);
 		if (!ret)
-			trace(s, (int)layer, "layer", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
-			      (size_t)m * s->model->info.n_embd * sizeof(float));
+			trace(s, (int)st.layer, "layer", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
+			      (size_t)m * info->n_embd * sizeof(float));
 	}
-	if (!ret && with_head)
-		ret = head(&st);
-	return ret;
+	return !ret && with_head ? head(&st) : ret;
 }

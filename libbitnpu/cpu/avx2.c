@@ -13,7 +13,7 @@
 #include <immintrin.h>
 
 #include "cpu.h"
-#include "unroll.h"
+#include "libbitnpu/unroll.h"
 
 /*
  * Rows of x in a block.  Six would fit the 16 registers; compilers then spill.  Measured with gcc 12 and

@@ -107,7 +107,7 @@ static void lay_out_row(const struct batch *batch, const struct job *job, uint32
 	job->kernel->lay_out(&job->x, row, whole, tail, BITNPU_CPU_BLOCK);
 }
 
-static void row_pass(void *arg, uint32_t index)
+static void row_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct batch *batch = arg;
 	uint32_t j = batch->count;
@@ -197,7 +197,7 @@ static void run_int64(const struct batch *batch, const struct job *job, uint32_t
 		       rows_of_tile(mm, tile) * sizeof(int64_t));
 }
 
-static void tile_pass(void *arg, uint32_t index)
+static void tile_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct batch *batch = arg;
 	const struct job *job = &batch->jobs[batch->count - 1];

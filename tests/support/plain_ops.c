@@ -31,7 +31,7 @@ void plain_softmax(float *x, size_t n)
 	for (size_t i = 0; i < n; i++)
 		max = x[i] > max ? x[i] : max;
 	for (size_t i = 0; i < n; i++) {
-		x[i] = bitnpu_exp(x[i] - max);
+		x[i] = bitnpu_hostops()->exp(x[i] - max);
 		acc[i % 16] = acc[i % 16] + x[i];
 	}
 	sum = plain_tree(acc);

@@ -22,6 +22,8 @@
 #include "tests/support/random.h"
 
 static struct test_random rng;
+/* The operations under test: every table that this processor can run, in turn. */
+static const struct bitnpu_hostops *ops;
 
 /* Uniform in [-scale, scale), exact in float arithmetic when scale is a power of two. */
 static float random_float(float scale)
@@ -87,22 +89,22 @@ static void test_reductions(void **state)
 
 		random_floats(a, n, 4.0f);
 		random_floats(b, n, 2.0f);
-		got_dot = bitnpu_dot(a, b, n);
+		got_dot = ops->dot(a, b, n);
 		want_dot = plain_dot(a, b, n);
 		assert_same_floats(&got_dot, &want_dot, 1, "dot");
 		plain_rms_norm(a, b, n, 1e-5f, want);
-		bitnpu_rms_norm(a, b, n, 1e-5f, got);
+		ops->rms_norm(a, b, n, 1e-5f, got);
 		assert_same_floats(got, want, n, "rms_norm");
 		memcpy(got, a, n * sizeof(*a));
-		bitnpu_rms_norm(got, b, n, 1e-5f, got);
+		ops->rms_norm(got, b, n, 1e-5f, got);
 		assert_same_floats(got, want, n, "rms_norm in place");
 		memcpy(got, a, n * sizeof(*a));
 		memcpy(want, a, n * sizeof(*a));
-		bitnpu_softmax(got, n);
+		ops->softmax(got, n);
 		plain_softmax(want, n);
 		assert_same_floats(got, want, n, "softmax");
 	}
-	assert_true(bitnpu_dot(a, b, 0) == 0.0f);
+	assert_true(ops->dot(a, b, 0) == 0.0f);
 }
 
 static void test_elementwise(void **state)
@@ -122,27 +124,27 @@ static void test_elementwise(void **state)
 			want[i] = a[i] + b[i];
 		}
 		memcpy(got, a, n * sizeof(*a));
-		bitnpu_add(got, b, n);
+		ops->add(got, b, n);
 		assert_same_floats(got, want, n, "add");
 		for (size_t i = 0; i < n; i++)
 			want[i] = (a[i] > 0 ? a[i] : 0.0f) * (a[i] > 0 ? a[i] : 0.0f) * b[i];
-		bitnpu_relu2_gate(a, b, n, got);
+		ops->relu2_gate(a, b, n, got);
 		assert_same_floats(got, want, n, "relu2_gate");
 		for (size_t i = 0; i < n; i++)
 			want[i] = (float)y[i] * (x_scale * b[i]);
-		bitnpu_scale_i32(y, n, b, n, x_scale, got);
+		ops->scale_i32(y, n, b, n, x_scale, got);
 		assert_same_floats(got, want, n, "scale_i32, a scale a row");
 		for (size_t i = 0; i < n; i++)
 			want[i] = (float)y[i] * (x_scale * b[0]);
-		bitnpu_scale_i32(y, n, b, 1, x_scale, got);
+		ops->scale_i32(y, n, b, 1, x_scale, got);
 		assert_same_floats(got, want, n, "scale_i32, one scale");
 		for (size_t i = 0; i < n; i++)
 			want[i] = (float)wide[i] * 0x1p-24f * (x_scale * b[i]);
-		bitnpu_scale_i64(wide, n, b, n, x_scale, got);
+		ops->scale_i64(wide, n, b, n, x_scale, got);
 		assert_same_floats(got, want, n, "scale_i64, a scale a row");
 		for (size_t i = 0; i < n; i++)
 			want[i] = (float)wide[i] * 0x1p-24f * x_scale;
-		bitnpu_scale_i64(wide, n, NULL, 0, x_scale, got);
+		ops->scale_i64(wide, n, NULL, 0, x_scale, got);
 		assert_same_floats(got, want, n, "scale_i64, no scale");
 	}
 }
@@ -150,10 +152,23 @@ static void test_elementwise(void **state)
 static void check_quantize(const float *x, size_t n)
 {
 	int8_t got[MAX_N], want[MAX_N];
-	float got_scale = bitnpu_quantize_row(x, n, got);
+	float got_scale = ops->quantize_row(x, n, got);
 	float want_scale = plain_quantize(x, n, want);
 
 	assert_same_floats(&got_scale, &want_scale, 1, "quantize scale");
+	assert_memory_equal(got, want, n);
+}
+
+/* In one go as in two. */
+static void check_norm_quantize(const float *x, const float *weight, size_t n)
+{
+	float normed[MAX_N], got_scale, want_scale;
+	int8_t got[MAX_N], want[MAX_N];
+
+	plain_rms_norm(x, weight, n, 1e-5f, normed);
+	want_scale = plain_quantize(normed, n, want);
+	got_scale = ops->norm_quantize(x, weight, n, 1e-5f, got);
+	assert_same_floats(&got_scale, &want_scale, 1, "norm and quantize scale");
 	assert_memory_equal(got, want, n);
 }
 
@@ -162,25 +177,44 @@ static void test_quantize(void **state)
 	static const float special[] = { 0.0f, -0.0f, 1e-5f, -1e-6f, NAN, -NAN, INFINITY, -INFINITY,
 					 0x1.fffffep127f, -0x1.fffffep127f, 0x1p-149f, 0x1p-126f, 0.5f,
 					 1.5f, 2.5f, 63.5f, 126.5f, 127.0f, -127.0f, -0.5f, -2.5f };
-	float x[MAX_N] = { 0 };
+	float x[MAX_N] = { 0 }, weight[MAX_N];
 	int8_t q[4];
 
 	check_quantize(x, 7);
 	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + test_random_below(&rng, 60)) {
 		random_floats(x, n, float_of(test_random_below(&rng, 255) << 23));
 		check_quantize(x, n);
+		random_floats(weight, n, 2.0f);
+		check_norm_quantize(x, weight, n);
 		for (size_t i = 0; i < n; i += 1 + test_random_below(&rng, 9))
 			x[i] = special[test_random_below(&rng, sizeof(special) / sizeof(*special))];
 		check_quantize(x, n);
+		check_norm_quantize(x, weight, n);
 		for (size_t i = 0; i < n; i++)
 			x[i] = float_of((uint32_t)test_random_u64(&rng));
 		check_quantize(x, n);
 	}
 	/* Ties go to even; the largest magnitude is 127 of either sign. */
-	assert_true(bitnpu_quantize_row((float[]){ 127.0f, 0.5f, 1.5f, -2.5f }, 4, q) == 1.0f);
+	assert_true(ops->quantize_row((float[]){ 127.0f, 0.5f, 1.5f, -2.5f }, 4, q) == 1.0f);
 	assert_memory_equal(q, ((int8_t[]){ 127, 0, 2, -2 }), 4);
-	bitnpu_quantize_row((float[]){ -3.0f, 3.0f, NAN, INFINITY }, 3, q);
+	ops->quantize_row((float[]){ -3.0f, 3.0f, NAN, INFINITY }, 3, q);
 	assert_memory_equal(q, ((int8_t[]){ -127, 127, 0 }), 3);
+}
+
+/* Positions and elements in parts, as threads share them out. */
+static void attend(const struct bitnpu_attention *a, const float *q, float *scores, float *out)
+{
+	for (uint32_t first = 0, end; first < a->n; first = end) {
+		end = first + 1 + test_random_below(&rng, a->n - first);
+		ops->attention_scores(a, q, first, end, scores);
+	}
+	for (uint32_t h = 0; h < a->heads; h++)
+		ops->softmax(scores + (size_t)h * a->n, a->n);
+	for (uint32_t first = 0, end; first < a->head_dim; first = end) {
+		end = first + (1 + test_random_below(&rng, 3)) * BITNPU_ATTENTION_COLUMNS;
+		end = end < a->head_dim ? end : a->head_dim;
+		ops->attention_values(a, scores, first, end, out);
+	}
 }
 
 static void test_attention(void **state)
@@ -205,7 +239,8 @@ static void test_attention(void **state)
 		uint32_t heads = 1 + test_random_below(&rng, MAX_HEADS);
 		uint32_t n = 1 + test_random_below(&rng, round < 30 ? 40 : MAX_ROWS);
 
-		bitnpu_attention(q, heads, k, v, stride, dim, n, scores, got);
+		attend(&(struct bitnpu_attention){ .k = k, .v = v, .stride = stride, .head_dim = dim,
+						   .heads = heads, .n = n }, q, scores, got);
 		for (uint32_t h = 0; h < heads; h++)
 			plain_attention(q + h * dim, k, v, stride, dim, n, scores, want + h * dim);
 		assert_same_floats(got, want, (size_t)heads * dim, "attention");
@@ -242,7 +277,7 @@ static void test_exp(void **state)
 
 		if (!(x >= -104.0f && x <= 88.72283f))
 			continue;
-		e = bitnpu_exp(x);
+		e = ops->exp(x);
 		u_x = ulps(e, exp((double)x));
 		if (u_x > worst) {
 			worst = u_x;
@@ -251,11 +286,11 @@ static void test_exp(void **state)
 	}
 	print_message("exp: largest error %.3f ulp at %a\n", worst, (double)worst_x);
 	assert_true(worst < 1.22);
-	assert_true(bitnpu_exp(0.0f) == 1.0f && bitnpu_exp(-0.0f) == 1.0f);
-	assert_true(bitnpu_exp(88.73f) == INFINITY && bitnpu_exp(INFINITY) == INFINITY);
-	assert_true(bitnpu_exp(-104.0f) == 0.0f && bitnpu_exp(-INFINITY) == 0.0f);
-	assert_true(bitnpu_exp(-103.0f) == 0x1p-149f);
-	assert_true(isnan(bitnpu_exp(NAN)));
+	assert_true(ops->exp(0.0f) == 1.0f && ops->exp(-0.0f) == 1.0f);
+	assert_true(ops->exp(88.73f) == INFINITY && ops->exp(INFINITY) == INFINITY);
+	assert_true(ops->exp(-104.0f) == 0.0f && ops->exp(-INFINITY) == 0.0f);
+	assert_true(ops->exp(-103.0f) == 0x1p-149f);
+	assert_true(isnan(ops->exp(NAN)));
 }
 
 /* Distance to the exact value in units of 2^-24, half the last place of a float in [0.5, 1). */
@@ -301,7 +336,7 @@ static void test_rope(void **state)
 	bitnpu_rope_table(5, 14, 10000.0, table);
 	random_floats(x, 3 * 14, 4.0f);
 	memcpy(y, x, sizeof(x));
-	bitnpu_rope(y, 3, 14, table);
+	ops->rope(y, 3, 14, table);
 	for (int h = 0; h < 3; h++) {
 		for (int i = 0; i < 7; i++) {
 			float a = x[h * 14 + i], b = x[h * 14 + 7 + i];
@@ -332,18 +367,40 @@ static void test_from_half(void **state)
 	}
 }
 
-static void test_half_expand4(void **state)
+/* Every half, as values are expanded: the sum of one of them times 1, which turns -0 into 0. */
+static void test_expand(void **state)
 {
-	for (uint32_t h = 0; h < 0x10000; h += 4) {
-		uint16_t halves[4];
-		float want[4], got[4];
+	uint16_t halves[256];
+	float want[256], got[256];
+	const struct bitnpu_attention a = { .v = halves, .head_dim = 256, .heads = 1, .n = 1 };
 
-		for (uint32_t i = 0; i < 4; i++) {
+	for (uint32_t h = 0; h < 0x10000; h += 256) {
+		for (uint32_t i = 0; i < 256; i++) {
 			halves[i] = (uint16_t)(h + i);
-			want[i] = bitnpu_from_half(halves[i]);
+			want[i] = bitnpu_from_half(halves[i]) + 0.0f;
 		}
-		bitnpu_v4f_store(got, bitnpu_half_expand4(halves));
-		assert_same_floats(got, want, 4, "half_expand4");
+		ops->attention_values(&a, (float[]){ 1.0f }, 0, 256, got);
+		assert_same_floats(got, want, 256, "expanded halves");
+	}
+}
+
+/* Halves exactly, and what lies between and around them. */
+static void test_to_halves(void **state)
+{
+	float x[259];
+	uint16_t got[259];
+
+	for (uint32_t h = 0; h < 0x10000; h += 259) {
+		for (uint32_t i = 0; i < 259; i++)
+			x[i] = float_of(bits_of(bitnpu_from_half((uint16_t)(h + i))) +
+					(test_random_below(&rng, 4) ? test_random_below(&rng, 0x2001) :
+								      0));
+		ops->to_halves(x, 259, got);
+		for (uint32_t i = 0; i < 259; i++)
+			if (!isnan(x[i]))
+				assert_int_equal(got[i], bitnpu_to_half(x[i]));
+			else
+				assert_true((got[i] & 0x7fff) > 0x7c00);
 	}
 }
 
@@ -458,18 +515,18 @@ static void test_hash_rows(void **state)
 		wide[i] = random_i64();
 	}
 	for (size_t n = 1; n <= HASH_N; n++)
-		h->out[n - 1] = bitnpu_dot(h->a, h->b, n);
+		h->out[n - 1] = ops->dot(h->a, h->b, n);
 	assert_hash("dot", h->out, sizeof(h->out), HASH_DOT);
-	bitnpu_rms_norm(h->a, h->b, HASH_N, 1e-5f, h->out);
+	ops->rms_norm(h->a, h->b, HASH_N, 1e-5f, h->out);
 	assert_hash("rms_norm", h->out, sizeof(h->out), HASH_RMS_NORM);
-	h->out[0] = bitnpu_quantize_row(h->a, HASH_N, h->q);
+	h->out[0] = ops->quantize_row(h->a, HASH_N, h->q);
 	assert_hash("quantize scale", h->out, sizeof(float), HASH_QUANTIZE_SCALE);
 	assert_hash("quantize", h->q, sizeof(h->q), HASH_QUANTIZE);
-	bitnpu_scale_i32(y, HASH_N, h->b, HASH_N, 0.3f, h->out);
+	ops->scale_i32(y, HASH_N, h->b, HASH_N, 0.3f, h->out);
 	assert_hash("scale_i32", h->out, sizeof(h->out), HASH_SCALE_I32);
-	bitnpu_scale_i64(wide, HASH_N, h->b, HASH_N, 0.3f, h->out);
+	ops->scale_i64(wide, HASH_N, h->b, HASH_N, 0.3f, h->out);
 	assert_hash("scale_i64", h->out, sizeof(h->out), HASH_SCALE_I64);
-	bitnpu_relu2_gate(h->a, h->b, HASH_N, h->out);
+	ops->relu2_gate(h->a, h->b, HASH_N, h->out);
 	assert_hash("relu2_gate", h->out, sizeof(h->out), HASH_RELU2_GATE);
 	free(h);
 }
@@ -484,7 +541,7 @@ static void test_hash_functions(void **state)
 	XXH64_reset(hash, 0);
 	for (uint32_t i = 0; i < 1000000; i++) {
 		/* -106 to 90, both ends beyond the range */
-		float e = bitnpu_exp((float)i * 196e-6f - 106.0f);
+		float e = ops->exp((float)i * 196e-6f - 106.0f);
 
 		XXH64_update(hash, &e, sizeof(e));
 	}
@@ -496,10 +553,10 @@ static void test_hash_functions(void **state)
 	}
 	assert_int_equal(XXH64_digest(hash), HASH_ROPE_TABLE);
 	memcpy(h->out, h->a, sizeof(h->out));
-	bitnpu_rope(h->out, 23, 128, table);
+	ops->rope(h->out, 23, 128, table);
 	assert_hash("rope", h->out, sizeof(h->out), HASH_ROPE);
 	memcpy(h->out, h->a, sizeof(h->out));
-	bitnpu_softmax(h->out, HASH_N);
+	ops->softmax(h->out, HASH_N);
 	assert_hash("softmax", h->out, sizeof(h->out), HASH_SOFTMAX);
 	XXH64_freeState(hash);
 	free(h);
@@ -509,10 +566,15 @@ static void test_hash_attention(void **state)
 {
 	struct hashed *h = calloc(1, sizeof(*h));
 	float scores[5 * 93];
+	const struct bitnpu_attention a = { .k = h->half, .v = h->half + 8, .stride = 32,
+					    .head_dim = 24, .heads = 5, .n = 93 };
 
 	hash_inputs(h);
 	/* 93 rows of 32 halves */
-	bitnpu_attention(h->a, 5, h->half, h->half + 8, 32, 24, 93, scores, h->out);
+	ops->attention_scores(&a, h->a, 0, 93, scores);
+	for (int head = 0; head < 5; head++)
+		ops->softmax(scores + head * 93, 93);
+	ops->attention_values(&a, scores, 0, 24, h->out);
 	assert_hash("attention scores", scores, sizeof(scores), HASH_SCORES);
 	assert_hash("attention", h->out, 5 * 24 * sizeof(float), HASH_ATTENTION);
 	assert_hash("halves", h->half, sizeof(h->half), HASH_HALVES);
@@ -526,11 +588,17 @@ int main(void)
 		cmocka_unit_test(test_quantize),   cmocka_unit_test(test_attention),
 		cmocka_unit_test(test_exp),	   cmocka_unit_test(test_rope_table),
 		cmocka_unit_test(test_rope),	   cmocka_unit_test(test_from_half),
-		cmocka_unit_test(test_half_expand4),
+		cmocka_unit_test(test_expand),	   cmocka_unit_test(test_to_halves),
 		cmocka_unit_test(test_to_half),	   cmocka_unit_test(test_hash_rows),
 		cmocka_unit_test(test_hash_functions), cmocka_unit_test(test_hash_attention),
 	};
 
-	test_random_init(&rng, 0);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (unsigned int i = 0; (ops = bitnpu_hostops_level(i)); i++) {
+		print_message("# %s\n", ops->name);
+		test_random_init(&rng, 0);
+		failed += cmocka_run_group_tests_name(ops->name, tests, NULL, NULL);
+	}
+	return failed;
 }

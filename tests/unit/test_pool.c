@@ -24,13 +24,18 @@
 struct loop {
 	uint32_t runs[MOST];
 	uint64_t sum;
-	int rounding;
+	int rounding, clashes;
+	unsigned int threads;
+	uint8_t busy[16];
 };
 
-static void count_pass(void *arg, uint32_t index)
+static void count_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	struct loop *loop = arg;
 	uint64_t work = index;
+
+	if (thread >= loop->threads || __atomic_exchange_n(&loop->busy[thread], 1, __ATOMIC_RELAXED))
+		__atomic_store_n(&loop->clashes, 1, __ATOMIC_RELAXED);
 
 	for (int i = 0; i < 50; i++)
 		work = work * 6364136223846793005u + 1;
@@ -38,6 +43,7 @@ static void count_pass(void *arg, uint32_t index)
 	__atomic_add_fetch(&loop->sum, work, __ATOMIC_RELAXED);
 	if (fegetround() != FE_TONEAREST)
 		__atomic_store_n(&loop->rounding, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&loop->busy[thread % 16], 0, __ATOMIC_RELAXED);
 }
 
 static int check_loop(struct bitnpu_pool *pool, uint32_t count)
@@ -45,10 +51,11 @@ static int check_loop(struct bitnpu_pool *pool, uint32_t count)
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int wrong = 0;
 
+	loop->threads = bitnpu_pool_threads(pool);
 	bitnpu_pool_run(pool, count, count_pass, loop);
 	for (uint32_t i = 0; i < MOST; i++)
 		wrong += loop->runs[i] != (i < count);
-	wrong += loop->rounding;
+	wrong += loop->rounding + loop->clashes;
 	free(loop);
 	return wrong;
 }

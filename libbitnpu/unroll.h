@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Loops that must be gone before registers are given out: they index arrays that are to lie there. */
-#ifndef BITNPU_CPU_UNROLL_H
-#define BITNPU_CPU_UNROLL_H
+#ifndef BITNPU_UNROLL_H
+#define BITNPU_UNROLL_H
 
 #ifdef __clang__
 #define BITNPU_UNROLL _Pragma("unroll")
@@ -9,4 +9,4 @@
 #define BITNPU_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-#endif /* BITNPU_CPU_UNROLL_H */
+#endif /* BITNPU_UNROLL_H */
