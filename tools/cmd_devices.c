@@ -61,6 +61,7 @@ static json_t *device_json(const struct bitnpu_device_info *info, bool is_auto)
 	json_object_set_new(json, "max_k_int32", json_integer(info->max_k_int32));
 	json_object_set_new(json, "max_k_int64", json_integer(info->max_k_int64));
 	json_object_set_new(json, "unified_memory", json_boolean(info->unified));
+	json_object_set_new(json, "host", json_boolean(info->host));
 	json_object_set_new(json, "prototype", json_boolean(info->prototype));
 	return json;
 }

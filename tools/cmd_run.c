@@ -103,6 +103,9 @@ static int open_parts(struct run *run, const char *path, struct bitnpu_error *er
 	struct bitnpu_session_params params = { .n_batch = settings->batch };
 	int failed;
 
+	failed = bitnpu_set_threads(settings->threads, err);
+	if (failed)
+		return failed;
 	failed = bitnpu_device_open(settings->device, &run->device, err);
 	if (failed)
 		return failed;
@@ -250,6 +253,10 @@ static const struct bitnpu_option options[] = {
 	{ .name = "device", .letter = 'd', .type = BITNPU_OPTION_TEXT, .argument = "NAME",
 	  .offset = AT(device), .initial = "auto",
 	  .help = "device to run on, as bitnpu devices lists them" },
+	{ .name = "threads", .letter = 't', .type = BITNPU_OPTION_U32, .argument = "N",
+	  .offset = AT(threads), .min = 1, .max = BITNPU_MAX_THREADS,
+	  .shown = "one a processor",
+	  .help = "threads for what runs on the host" },
 	{ .name = "chat", .offset = AT(chat),
 	  .help = "talk: every line of standard input is a turn" },
 	{ .name = "system", .type = BITNPU_OPTION_TEXT, .argument = "TEXT", .offset = AT(system),

@@ -54,6 +54,7 @@ void bitnpu_run_print_stats(const struct bitnpu_session *session,
 	bitnpu_note("%-9s %s (%s), %.1f %% of the time, %" PRIu64 " submissions", "device",
 		    device->name, device->description, 100 * device_share(&stats),
 		    stats.submissions);
+	bitnpu_note("%-9s %s", "engine", device->detail);
 	bitnpu_note("%-9s %s a token, %.3f GB/s while decoding", "weights",
 		    bitnpu_format_bytes(stats.weight_bytes, weights), weight_rate(&stats));
 	bitnpu_note("%-9s %s at its peak, KV cache %s, device buffers %s", "memory",

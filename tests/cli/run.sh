@@ -9,7 +9,7 @@ usage_error 'no model' 'missing argument' run
 usage_error 'two models' "extra argument 'b'" run a b
 for bad in tokens=0 tokens=x tokens=-1 tokens= tokens=99999999999 tokens=1e3 temp=-1 temp=nan temp=inf \
 	   temp=0x1 temp=1,5 top-k=1.5 top-p=2 min-p=-0.1 repeat-penalty=x repeat-last=-1 seed=-1 \
-	   seed=18446744073709551616 ctx=0 ctx=4294967297 batch=0 batch=x; do
+	   seed=18446744073709551616 ctx=0 ctx=4294967297 batch=0 batch=x threads=0 threads=1025; do
 	usage_error "--$bad" "^bitnpu run: --${bad%%=*}: '${bad#*=}' is not " run m "--$bad" -p a
 done
 usage_error 'an option without its value' "'-n' needs an argument" run m -p a -n
@@ -114,6 +114,22 @@ grep -qE '^decode +7 tokens in .* tokens/s$' "$tmp/err" && grep -qE '^seed +5$' 
 	grep -qE '^weights +.* GB/s' "$tmp/err" && grep -qE '^memory +' "$tmp/err" &&
 	grep -qE '^device +.* submissions' "$tmp/err"
 report $? '--stats'
+run run "$MODEL" -p "$prompt" -n 8 --stats --seed 5 --device cpu --threads 3
+grep -qE '^engine +.*, 3 threads$' "$tmp/err"
+report $? '--threads is shown'
+cp "$tmp/out" "$tmp/three"
+for threads in 1 2 64; do
+	run run "$MODEL" -p "$prompt" -n 8 --seed 5 --device cpu --threads $threads
+	cmp -s "$tmp/out" "$tmp/three"
+	report $? "--threads $threads writes the same text"
+done
+for level in scalar $(grep -qw avx2 /proc/cpuinfo && echo avx2); do
+	BITNPU_CPU_LEVEL=$level run run "$MODEL" -p "$prompt" -n 8 --seed 5 --device cpu --stats
+	cmp -s "$tmp/out" "$tmp/three" && grep -qE "^engine +$level, " "$tmp/err"
+	report $? "BITNPU_CPU_LEVEL=$level writes the same text"
+done
+BITNPU_CPU_LEVEL=mmx failure 'an unknown level' 'BITNPU_CPU_LEVEL=mmx: no such level' \
+	run "$MODEL" -p a --device cpu
 
 # What fails.
 failure 'an unknown engine' 'nosuch' run "$MODEL" -p a --device nosuch:7
