@@ -30,6 +30,7 @@ enum bitnpu_option_type {
 	BITNPU_OPTION_TEXT,	/* const char * */
 	BITNPU_OPTION_TEXTS,	/* struct bitnpu_texts, may be repeated */
 	BITNPU_OPTION_U32,	/* uint32_t */
+	BITNPU_OPTION_NUMBERS,	/* struct bitnpu_numbers, "N[,N...]" */
 	BITNPU_OPTION_U64,	/* uint64_t; @max is not applied */
 	BITNPU_OPTION_SIZE,	/* uint64_t with an optional suffix K, M or G (powers of 1024) */
 	BITNPU_OPTION_FLOAT,	/* float */
@@ -38,6 +39,12 @@ enum bitnpu_option_type {
 /** struct bitnpu_texts - the values of a repeatable option, in order */
 struct bitnpu_texts {
 	const char **text;
+	size_t count;
+};
+
+/** struct bitnpu_numbers - the numbers of an option that takes several, in order */
+struct bitnpu_numbers {
+	uint32_t *value;
 	size_t count;
 };
 

@@ -75,6 +75,37 @@ static bool in_range(const struct bitnpu_option *option, double value)
 	return value >= option->min && value <= option->max;
 }
 
+/* Return: whether @text is numbers of the option's range with commas between, stored in @numbers. */
+static bool store_numbers(const struct bitnpu_option *option, const char *text,
+			  struct bitnpu_numbers *numbers)
+{
+	uint32_t *value = NULL;
+	size_t count = 0;
+	char part[16];
+	uint64_t number;
+
+	for (;; text++) {
+		size_t length = strcspn(text, ",");
+
+		if (length >= sizeof(part))
+			break;
+		memcpy(part, text, length);
+		part[length] = '\0';
+		if (!bitnpu_parse_u64(part, &number) || !in_range(option, number))
+			break;
+		value = bitnpu_tool_realloc(value, count + 1, sizeof(*value));
+		value[count++] = number;
+		text += length;
+		if (!*text) {
+			free(numbers->value);
+			*numbers = (struct bitnpu_numbers){ value, count };
+			return true;
+		}
+	}
+	free(value);
+	return false;
+}
+
 /* Return: whether @text is a number of the option's type and range, stored in @member. */
 static bool store_number(const struct bitnpu_option *option, const char *text, void *member)
 {
@@ -90,6 +121,8 @@ static bool store_number(const struct bitnpu_option *option, const char *text, v
 		return true;
 	case BITNPU_OPTION_U64:
 		return bitnpu_parse_u64(text, member);
+	case BITNPU_OPTION_NUMBERS:
+		return store_numbers(option, text, member);
 	case BITNPU_OPTION_SIZE:
 		if (!bitnpu_parse_size(text, &number) || !in_range(option, number))
 			return false;
@@ -117,6 +150,10 @@ static void expected(const struct bitnpu_option *option, char *out, size_t size)
 		break;
 	case BITNPU_OPTION_U32:
 		snprintf(out, size, "a whole number from %.0f to %.0f", option->min, option->max);
+		break;
+	case BITNPU_OPTION_NUMBERS:
+		snprintf(out, size, "whole numbers from %.0f to %.0f with commas between",
+			 option->min, option->max);
 		break;
 	case BITNPU_OPTION_SIZE:
 		snprintf(out, size, "a size from %.0f to %.0f bytes (suffixes K, M, G)",
@@ -269,8 +306,11 @@ void bitnpu_options_free(const struct bitnpu_command *command, void *settings)
 {
 	for (size_t i = 0; i < option_count(command); i++) {
 		const struct bitnpu_option *option = &command->options[i];
+		void *member = (char *)settings + option->offset;
 
 		if (option->type == BITNPU_OPTION_TEXTS)
-			free(((struct bitnpu_texts *)((char *)settings + option->offset))->text);
+			free(((struct bitnpu_texts *)member)->text);
+		else if (option->type == BITNPU_OPTION_NUMBERS)
+			free(((struct bitnpu_numbers *)member)->value);
 	}
 }
