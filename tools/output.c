@@ -184,22 +184,36 @@ json_t *bitnpu_json_real(double value)
 	return isfinite(value) ? json_real(value) : json_null();
 }
 
-void bitnpu_json_print(json_t *json)
+char *bitnpu_json_format(json_t *json)
 {
 	char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	size_t deletes = 0, at = 0;
+	char *out;
 
 	json_decref(json);
 	if (!text) {
 		bitnpu_complain(NULL, "out of memory while writing JSON");
 		exit(1);
 	}
+	for (const char *c = text; *c; c++)
+		deletes += *c == 0x7f;
+	out = bitnpu_tool_realloc(NULL, strlen(text) + 5 * deletes + 2, 1);
 	/* jansson writes DEL as it is; it can only occur inside a string */
 	for (const char *c = text; *c; c++) {
 		if (*c == 0x7f)
-			fputs("\\u007f", stdout);
+			at += sprintf(out + at, "\\u007f");
 		else
-			putchar(*c);
+			out[at++] = *c;
 	}
-	putchar('\n');
+	strcpy(out + at, "\n");
+	free(text);
+	return out;
+}
+
+void bitnpu_json_print(json_t *json)
+{
+	char *text = bitnpu_json_format(json);
+
+	fputs(text, stdout);
 	free(text);
 }

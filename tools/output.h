@@ -50,7 +50,9 @@ const char *bitnpu_format_bytes(uint64_t bytes, char out[24]);
 json_t *bitnpu_json_text(const char *text, size_t length);
 /** bitnpu_json_real() - a number, or null when it is not finite */
 json_t *bitnpu_json_real(double value);
-/** bitnpu_json_print() - print @json on stdout and drop it; printable ASCII only */
+/** bitnpu_json_format() - @json, which is dropped, as lines of printable ASCII to free() */
+char *bitnpu_json_format(json_t *json);
+/** bitnpu_json_print() - print them on stdout */
 void bitnpu_json_print(json_t *json);
 
 #endif /* BITNPU_OUTPUT_H */
