@@ -20,7 +20,7 @@
 #define FEWEST_WEIGHT_BYTES ((uint64_t)64 << 20)
 #define MOST_WEIGHT_BYTES ((uint64_t)512 << 20)
 #define LONGEST_SAMPLE_S 0.25
-#define DEEPEST 512
+#define MOST_COPIES 512
 
 struct matmul_bench {
 	const struct bitnpu_bench_matmul *what;
@@ -28,8 +28,8 @@ struct matmul_bench {
 	struct bitnpu_queue *queue;
 	struct bitnpu_cmdlist *list;
 	struct bitnpu_bo *x, *s;
-	struct bitnpu_bo *w[DEEPEST], *y[DEEPEST];
-	uint32_t depth;			/* of @list */
+	struct bitnpu_bo *w[MOST_COPIES], *y[MOST_COPIES];
+	uint32_t copies;		/* in @list */
 	uint64_t w_bytes, s_bytes;
 	uint32_t x_stride, y_stride;
 	uint64_t random;
@@ -144,13 +144,13 @@ destroy:
 	return failed;
 }
 
-/* Weights and results for matmuls up to @depth. */
-static int make_copies(struct matmul_bench *b, uint32_t depth, struct bitnpu_error *err)
+/* Weights and results for matmuls up to @copies. */
+static int make_copies(struct matmul_bench *b, uint32_t copies, struct bitnpu_error *err)
 {
 	uint64_t y_bytes = (uint64_t)b->what->m * b->y_stride;
 	int failed = 0;
 
-	for (uint32_t i = 0; i < depth && !failed; i++) {
+	for (uint32_t i = 0; i < copies && !failed; i++) {
 		if (!b->w[i])
 			failed = make_buffer(b, b->w_bytes, BITNPU_BO_READ_ONLY, fill_weights,
 					     &b->w[i], err);
@@ -181,13 +181,13 @@ static struct bitnpu_cmd_matmul make_command(const struct matmul_bench *b, uint3
 	};
 }
 
-static int make_list(struct matmul_bench *b, uint32_t depth, struct bitnpu_error *err)
+static int make_list(struct matmul_bench *b, uint32_t copies, struct bitnpu_error *err)
 {
-	struct bitnpu_cmd *cmds = bitnpu_tool_realloc(NULL, 2 * depth, sizeof(*cmds));
+	struct bitnpu_cmd *cmds = bitnpu_tool_realloc(NULL, 2 * copies, sizeof(*cmds));
 	size_t count = 0;
 	int failed;
 
-	for (uint32_t i = 0; i < depth; i++) {
+	for (uint32_t i = 0; i < copies; i++) {
 		struct bitnpu_cmd_matmul matmul = make_command(b, i);
 
 		if (i)
@@ -197,7 +197,7 @@ static int make_list(struct matmul_bench *b, uint32_t depth, struct bitnpu_error
 	bitnpu_cmdlist_destroy(b->list);
 	b->list = NULL;
 	failed = bitnpu_cmdlist_create(b->ctx, cmds, count * sizeof(*cmds), &b->list, err);
-	b->depth = depth;
+	b->copies = copies;
 	free(cmds);
 	return failed;
 }
@@ -217,19 +217,19 @@ static int run_list(void *user, struct bitnpu_error *err)
 }
 
 /* How many matmuls to submit at once: beyond the caches, within the time of a sample. */
-static uint32_t choose_depth(const struct matmul_bench *b, double seconds)
+static uint32_t choose_copies(const struct matmul_bench *b, double seconds)
 {
 	uint64_t bytes = CACHES_OF_WEIGHTS * bitnpu_cache_bytes();
-	double depth;
+	double copies;
 
 	if (bytes < FEWEST_WEIGHT_BYTES)
 		bytes = FEWEST_WEIGHT_BYTES;
 	if (bytes > MOST_WEIGHT_BYTES)
 		bytes = MOST_WEIGHT_BYTES;
-	depth = 1 + (double)bytes / b->w_bytes;
-	if (depth * seconds > LONGEST_SAMPLE_S)
-		depth = LONGEST_SAMPLE_S / seconds;
-	return depth < 1 ? 1 : depth > DEEPEST ? DEEPEST : depth;
+	copies = 1 + (double)bytes / b->w_bytes;
+	if (copies * seconds > LONGEST_SAMPLE_S)
+		copies = LONGEST_SAMPLE_S / seconds;
+	return copies < 1 ? 1 : copies > MOST_COPIES ? MOST_COPIES : copies;
 }
 
 static int set_up(struct matmul_bench *b, struct bitnpu_device *device, struct bitnpu_error *err)
@@ -257,7 +257,7 @@ static int set_up(struct matmul_bench *b, struct bitnpu_device *device, struct b
 static void tear_down(struct matmul_bench *b)
 {
 	bitnpu_cmdlist_destroy(b->list);
-	for (uint32_t i = 0; i < DEEPEST; i++) {
+	for (uint32_t i = 0; i < MOST_COPIES; i++) {
 		bitnpu_bo_destroy(b->w[i]);
 		bitnpu_bo_destroy(b->y[i]);
 	}
@@ -267,16 +267,16 @@ static void tear_down(struct matmul_bench *b)
 	bitnpu_context_destroy(b->ctx);
 }
 
-/* A list of @depth matmuls, run once: the first run compiles kernels and touches pages. */
-static int warm_up(struct matmul_bench *b, uint32_t depth, double *seconds,
+/* A list of @copies matmuls, run once: the first run compiles kernels and touches pages. */
+static int warm_up(struct matmul_bench *b, uint32_t copies, double *seconds,
 		   struct bitnpu_error *err)
 {
 	double begin;
 	int failed;
 
-	failed = make_copies(b, depth, err);
+	failed = make_copies(b, copies, err);
 	if (!failed)
-		failed = make_list(b, depth, err);
+		failed = make_list(b, copies, err);
 	begin = bitnpu_bench_seconds();
 	if (!failed)
 		failed = run_list(b, err);
@@ -284,15 +284,15 @@ static int warm_up(struct matmul_bench *b, uint32_t depth, double *seconds,
 	return failed;
 }
 
-/* The list to measure: of the depth asked for, or of one that fits what a matmul takes. */
+/* The list to measure: of the copies asked for, or of as many as fit what one takes. */
 static int prepare(struct matmul_bench *b, struct bitnpu_error *err)
 {
 	double begin, seconds;
-	uint32_t depth;
+	uint32_t copies;
 	int failed;
 
-	if (b->what->depth)
-		return warm_up(b, b->what->depth, &seconds, err);
+	if (b->what->copies)
+		return warm_up(b, b->what->copies, &seconds, err);
 	failed = warm_up(b, 1, &seconds, err);
 	if (failed)
 		return failed;
@@ -300,8 +300,8 @@ static int prepare(struct matmul_bench *b, struct bitnpu_error *err)
 	failed = run_list(b, err);
 	if (failed)
 		return failed;
-	depth = choose_depth(b, bitnpu_bench_seconds() - begin);
-	return depth > 1 ? warm_up(b, depth, &seconds, err) : 0;
+	copies = choose_copies(b, bitnpu_bench_seconds() - begin);
+	return copies > 1 ? warm_up(b, copies, &seconds, err) : 0;
 }
 
 static void fill_row(const struct matmul_bench *b, struct bitnpu_bench_row *row)
@@ -313,15 +313,14 @@ static void fill_row(const struct matmul_bench *b, struct bitnpu_bench_row *row)
 	row->m = what->m;
 	row->n = what->n;
 	row->k = what->k;
-	row->depth = b->depth;
+	row->copies = b->copies;
 	if (what->group_shift)
 		snprintf(row->format, sizeof(row->format), "%s-g%u", names[what->weight_format],
 			 1u << what->group_shift);
 	else
 		snprintf(row->format, sizeof(row->format), "%s", names[what->weight_format]);
-	row->gbps = (double)(b->w_bytes + b->s_bytes) * b->depth / row->seconds * 1e-9;
-	row->share_of_roof = row->gbps / row->roof_gbps;
-	row->gops = 2.0 * what->m * what->n * what->k * b->depth / row->seconds * 1e-9;
+	bitnpu_bench_rates(row, (double)(b->w_bytes + b->s_bytes) * b->copies,
+			   2.0 * what->m * what->n * what->k * b->copies);
 }
 
 static bool supported(const struct bitnpu_device_info *info,
@@ -334,28 +333,29 @@ static bool supported(const struct bitnpu_device_info *info,
 }
 
 int bitnpu_bench_matmul(struct bitnpu_bench *bench, struct bitnpu_device *device,
-			const struct bitnpu_bench_matmul *matmul, struct bitnpu_bench_row *row,
-			struct bitnpu_error *err)
+			const struct bitnpu_bench_matmul *matmul, struct bitnpu_error *err)
 {
 	const struct bitnpu_device_info *info = bitnpu_device_get_info(device);
+	struct bitnpu_bench_row row = { 0 };
 	struct matmul_bench *b;
 	int failed;
 
 	if (!supported(info, matmul))
 		return bitnpu_fail(err, -ENOTSUP, "%s: no such weight or output format",
 				   info->name);
-	if (matmul->depth > DEEPEST)
-		return bitnpu_fail(err, -EINVAL, "--depth: %u is over %u", matmul->depth, DEEPEST);
+	if (matmul->copies > MOST_COPIES)
+		return bitnpu_fail(err, -EINVAL, "--copies: %u is over %u", matmul->copies,
+				   MOST_COPIES);
 	b = bitnpu_tool_realloc(NULL, 1, sizeof(*b));
 	*b = (struct matmul_bench){ .what = matmul, .random = 0x9e3779b97f4a7c15ull };
 	failed = set_up(b, device, err);
 	if (!failed)
 		failed = prepare(b, err);
 	if (!failed)
-		failed = bitnpu_bench_sample(bench, row, run_list, b, err);
+		failed = bitnpu_bench_sample(bench, info, &row, run_list, b, err);
 	if (!failed) {
-		snprintf(row->device, sizeof(row->device), "%s", info->name);
-		fill_row(b, row);
+		fill_row(b, &row);
+		bitnpu_bench_add_row(bench, &row);
 	}
 	tear_down(b);
 	free(b);

@@ -1,20 +1,54 @@
 // SPDX-License-Identifier: MIT
+/*
+ * Whole models: reading prompts, and decoding after so many tokens.  What a row is measured after is
+ * really there: the KV cache is filled by running tokens through the model.
+ */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench.h"
 #include "interrupt.h"
-#include "libbitnpu/error.h"
+#include "libbitnpu/model.h"
 #include "output.h"
+#include "progress.h"
 
-#define BATCH 128
+/* Of a call that fills the KV cache: signals are looked at and progress is shown between two. */
+#define FILL_TOKENS 512
 
+/**
+ * struct work - what a step has to do, whatever the device
+ * @block_bytes: weights and scales of the blocks
+ * @head_bytes: of the head
+ * @block_operations: multiplications and additions of a token in the blocks
+ * @head_operations: in the head
+ * @position_bytes: a position's keys and values
+ */
+struct work {
+	double block_bytes, head_bytes;
+	double block_operations, head_operations;
+	double position_bytes;
+};
+
+/**
+ * struct model_bench - a model being measured
+ * @what: how
+ * @bench: shared
+ * @info: the device
+ * @sessions: @what->parallel of them
+ * @tokens: as many as the context holds
+ * @n_ctx: positions of a KV cache
+ * @prefill: length of the prompt measured now
+ * @depth: of the decoding measured now
+ * @work: of a step
+ */
 struct model_bench {
-	struct bitnpu_session *session;
+	const struct bitnpu_bench_model *what;
+	struct bitnpu_bench *bench;
+	const struct bitnpu_device_info *info;
+	struct bitnpu_session **sessions;
 	uint32_t *tokens;
-	uint32_t prefill, decode;
+	uint32_t n_ctx, prefill, depth;
+	struct work work;
 };
 
 static int run_prefill(void *user, struct bitnpu_error *err)
@@ -22,89 +56,192 @@ static int run_prefill(void *user, struct bitnpu_error *err)
 	struct model_bench *b = user;
 	const float *logits;
 
-	bitnpu_session_rewind(b->session, 0);
-	return bitnpu_session_eval(b->session, b->tokens, b->prefill, &logits, err);
+	bitnpu_session_rewind(b->sessions[0], 0);
+	return bitnpu_session_eval(b->sessions[0], b->tokens, b->prefill, &logits, err);
+}
+
+/* One token of each session. */
+static int decode_step(struct model_bench *b, uint32_t position, struct bitnpu_error *err)
+{
+	const float *logits;
+	int failed = 0;
+
+	for (uint32_t i = 0; i < b->what->parallel && !failed; i++) {
+		if (bitnpu_interrupted())
+			return -ECANCELED;
+		failed = bitnpu_session_eval(b->sessions[i], &b->tokens[position], 1, &logits, err);
+	}
+	return failed;
+}
+
+static void rewind_all(struct model_bench *b)
+{
+	for (uint32_t i = 0; i < b->what->parallel; i++)
+		bitnpu_session_rewind(b->sessions[i], b->depth);
 }
 
 static int run_decode(void *user, struct bitnpu_error *err)
 {
 	struct model_bench *b = user;
-	const float *logits;
 	int failed = 0;
 
-	bitnpu_session_rewind(b->session, b->prefill);
-	for (uint32_t i = 0; i < b->decode && !failed; i++) {
-		if (bitnpu_interrupted())
-			return -ECANCELED;
-		failed = bitnpu_session_eval(b->session, b->tokens + b->prefill + i, 1, &logits,
-					     err);
-	}
+	rewind_all(b);
+	for (uint32_t i = 0; i < b->what->decode && !failed; i++)
+		failed = decode_step(b, b->depth + i, err);
 	return failed;
 }
 
-static void fill_row(struct bitnpu_bench_row *row, const char *kind, const char *device,
-		     uint32_t tokens)
+/* Let every session's KV cache hold @depth tokens, of which some may be there already. */
+static int fill(struct model_bench *b, struct bitnpu_error *err)
 {
-	row->kind = kind;
-	row->format[0] = '\0';
-	row->n = row->k = 0;
-	snprintf(row->device, sizeof(row->device), "%s", device);
-	row->tokens_per_s = tokens / row->seconds;
+	struct bitnpu_progress *progress = bitnpu_progress_start("filling the KV cache");
+	uint64_t total = (uint64_t)b->what->parallel * b->depth;
+	int failed = 0;
+
+	rewind_all(b);
+	for (uint32_t i = 0; i < b->what->parallel && !failed; i++) {
+		uint32_t at, some;
+
+		while ((at = bitnpu_session_position(b->sessions[i])) < b->depth && !failed) {
+			const float *logits;
+
+			some = b->depth - at < FILL_TOKENS ? b->depth - at : FILL_TOKENS;
+			failed = bitnpu_session_eval(b->sessions[i], b->tokens + at, some, &logits,
+						     err);
+			if (!failed)
+				failed = bitnpu_progress_report(progress, (uint64_t)i * b->depth +
+								at + some, total) ? -ECANCELED : 0;
+		}
+	}
+	bitnpu_progress_stop(progress);
+	return failed;
 }
 
-static int measure(struct bitnpu_bench *bench, struct model_bench *b, const char *device,
-		   struct bitnpu_bench_row *rows, struct bitnpu_error *err)
+static int measure_prefill(struct model_bench *b, uint32_t tokens, struct bitnpu_error *err)
 {
-	struct bitnpu_session_stats stats;
+	struct bitnpu_bench_row row = { .kind = "prefill", .tokens = tokens, .parallel = 1 };
+	uint32_t steps = (tokens + b->what->batch - 1) / b->what->batch;
+	const struct work *work = &b->work;
 	int failed;
 
-	/* the first evaluation compiles kernels and reads the file */
+	b->prefill = tokens;
+	/* the first compiles kernels and reads the file */
 	failed = run_prefill(b, err);
 	if (!failed)
-		failed = bitnpu_bench_sample(bench, &rows[0], run_prefill, b, err);
-	if (!failed)
-		failed = run_decode(b, err);
-	if (!failed)
-		failed = bitnpu_bench_sample(bench, &rows[1], run_decode, b, err);
+		failed = bitnpu_bench_sample(b->bench, b->info, &row, run_prefill, b, err);
 	if (failed)
 		return failed;
-	fill_row(&rows[0], "prefill", device, b->prefill);
-	rows[0].m = b->prefill;
-	rows[0].depth = 1;
-	fill_row(&rows[1], "decode", device, b->decode);
-	rows[1].m = 1;
-	rows[1].depth = b->decode;
-	bitnpu_session_get_stats(b->session, &stats);
-	rows[1].gbps = (double)stats.weight_bytes * b->decode / rows[1].seconds * 1e-9;
-	rows[1].share_of_roof = rows[1].gbps / rows[1].roof_gbps;
+	row.tokens_per_s = tokens / row.seconds;
+	bitnpu_bench_rates(&row, steps * work->block_bytes + work->head_bytes,
+			   tokens * work->block_operations + work->head_operations);
+	bitnpu_bench_add_row(b->bench, &row);
 	return 0;
 }
 
-int bitnpu_bench_model(struct bitnpu_bench *bench, struct bitnpu_model *model,
-		       struct bitnpu_device *device, uint32_t prefill, uint32_t decode,
-		       struct bitnpu_bench_row *rows, struct bitnpu_error *err)
+static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_error *err)
 {
-	const struct bitnpu_model_info *info = bitnpu_model_get_info(model);
-	struct bitnpu_session_params params = { .n_batch = prefill < BATCH ? prefill : BATCH };
-	struct model_bench b = { .prefill = prefill, .decode = decode };
+	uint32_t steps = b->what->decode, parallel = b->what->parallel;
+	struct bitnpu_bench_row row = { .kind = "decode", .tokens = steps, .depth = depth,
+					.parallel = parallel };
+	const struct work *work = &b->work;
+	double positions;
 	int failed;
 
-	if (decode >= info->n_ctx_train)
-		return bitnpu_fail(err, -EINVAL,
-				   "--decode: %u tokens and a prompt do not fit the context of %u",
-				   decode, info->n_ctx_train);
-	if (b.prefill > info->n_ctx_train - decode)
-		b.prefill = info->n_ctx_train - decode;
-	params.n_ctx = b.prefill + decode;
-	failed = bitnpu_session_create(model, device, &params, &b.session, err);
+	b->depth = depth;
+	failed = fill(b, err);
+	/* the first compiles kernels */
+	if (!failed)
+		failed = decode_step(b, depth, err);
+	if (!failed)
+		failed = bitnpu_bench_sample(b->bench, b->info, &row, run_decode, b, err);
 	if (failed)
 		return failed;
-	/* which tokens does not matter: the work is the same for all */
-	b.tokens = bitnpu_tool_realloc(NULL, params.n_ctx, sizeof(*b.tokens));
-	for (uint32_t i = 0; i < params.n_ctx; i++)
-		b.tokens[i] = (uint64_t)i * 7919 % info->n_vocab;
-	failed = measure(bench, &b, bitnpu_device_get_info(device)->name, rows, err);
+	row.tokens_per_s = (double)steps * parallel / row.seconds;
+	/* the first of the tokens sees depth + 1 positions, the last depth + steps */
+	positions = steps * (depth + (steps + 1) / 2.0);
+	bitnpu_bench_rates(&row, parallel * (steps * (work->block_bytes + work->head_bytes) +
+					     positions * work->position_bytes),
+			   (double)parallel * steps *
+			   (work->block_operations + work->head_operations));
+	bitnpu_bench_add_row(b->bench, &row);
+	return 0;
+}
+
+static int measure(struct model_bench *b, struct bitnpu_error *err)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < b->what->prefill.count && !failed; i++)
+		failed = measure_prefill(b, b->what->prefill.value[i], err);
+	for (size_t i = 0; i < b->what->depth.count && !failed; i++)
+		failed = measure_decode(b, b->what->depth.value[i], err);
+	return failed;
+}
+
+static void add_work(const struct bitnpu_weights *w, double *bytes, double *operations)
+{
+	*bytes += w->tiles_bytes + w->scales_bytes;
+	*operations += 2.0 * w->n * w->k;
+}
+
+static void find_work(struct model_bench *b)
+{
+	const struct bitnpu_model *model = b->what->model;
+	struct bitnpu_session_stats stats;
+	struct work *work = &b->work;
+
+	for (uint32_t i = 0; i < model->info.n_layer; i++)
+		for (unsigned int j = 0; j < BITNPU_MATRICES; j++)
+			add_work(&model->layers[i].matrices[j], &work->block_bytes,
+				 &work->block_operations);
+	add_work(&model->head, &work->head_bytes, &work->head_operations);
+	bitnpu_session_get_stats(b->sessions[0], &stats);
+	work->position_bytes = (double)stats.kv_bytes / b->n_ctx;
+}
+
+/* Positions that the longest of all rows needs. */
+static uint32_t context_of(const struct bitnpu_bench_model *what)
+{
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < what->prefill.count; i++)
+		most = what->prefill.value[i] > most ? what->prefill.value[i] : most;
+	for (size_t i = 0; i < what->depth.count; i++)
+		if (what->depth.value[i] + what->decode > most)
+			most = what->depth.value[i] + what->decode;
+	return most;
+}
+
+/* Which tokens does not matter: the work is the same for all. */
+static void make_tokens(struct model_bench *b)
+{
+	b->tokens = bitnpu_tool_realloc(NULL, b->n_ctx, sizeof(*b->tokens));
+	for (uint32_t i = 0; i < b->n_ctx; i++)
+		b->tokens[i] = (uint64_t)i * 7919 % b->what->model->info.n_vocab;
+}
+
+int bitnpu_bench_model(struct bitnpu_bench *bench, struct bitnpu_device *device,
+		       const struct bitnpu_bench_model *what, struct bitnpu_error *err)
+{
+	struct bitnpu_session_params params = { .n_ctx = context_of(what), .n_batch = what->batch };
+	struct model_bench b = { .what = what, .bench = bench, .n_ctx = params.n_ctx,
+				 .info = bitnpu_device_get_info(device) };
+	uint32_t count = 0;
+	int failed = 0;
+
+	b.sessions = bitnpu_tool_realloc(NULL, what->parallel, sizeof(*b.sessions));
+	for (; count < what->parallel && !failed; count += !failed)
+		failed = bitnpu_session_create(what->model, device, &params, &b.sessions[count],
+					       err);
+	if (failed)
+		goto destroy;
+	find_work(&b);
+	make_tokens(&b);
+	failed = measure(&b, err);
 	free(b.tokens);
-	bitnpu_session_destroy(b.session);
+destroy:
+	while (count)
+		bitnpu_session_destroy(b.sessions[--count]);
+	free(b.sessions);
 	return failed;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "bench.h"
 #include "interrupt.h"
+#include "output.h"
 #include "progress.h"
 
 void bitnpu_samples_add(struct bitnpu_samples *samples, double value)
@@ -53,18 +55,46 @@ double bitnpu_bench_seconds(void)
 	return now.tv_sec + now.tv_nsec * 1e-9;
 }
 
-int bitnpu_bench_sample(struct bitnpu_bench *bench, struct bitnpu_bench_row *row,
+void bitnpu_bench_add_row(struct bitnpu_bench *bench, const struct bitnpu_bench_row *row)
+{
+	if (bench->row_count == bench->row_capacity) {
+		bench->row_capacity = bench->row_capacity ? 2 * bench->row_capacity : 32;
+		bench->rows = bitnpu_tool_realloc(bench->rows, bench->row_capacity,
+						  sizeof(*bench->rows));
+	}
+	bench->rows[bench->row_count++] = *row;
+}
+
+static double median(struct bitnpu_samples *samples)
+{
+	bitnpu_samples_sort(samples);
+	return bitnpu_samples_median(samples);
+}
+
+/* The roofs are the host's: its memory, if the device shares it; its processors, if it is they. */
+static void sample_roofs(struct bitnpu_bench *bench, const struct bitnpu_device_info *info,
+			 struct bitnpu_samples *bandwidths, struct bitnpu_samples *peaks)
+{
+	bool shared = info->unified || info->host;
+
+	bitnpu_samples_add(bandwidths, shared ? bitnpu_roof_measure(bench->roof) : NAN);
+	bitnpu_samples_add(peaks, info->host ? bitnpu_peak_measure(&bench->peak) : NAN);
+}
+
+int bitnpu_bench_sample(struct bitnpu_bench *bench, const struct bitnpu_device_info *info,
+			struct bitnpu_bench_row *row,
 			int (*run)(void *user, struct bitnpu_error *err), void *user,
 			struct bitnpu_error *err)
 {
-	struct bitnpu_samples times = { .count = 0 }, roofs = { .count = 0 };
+	struct bitnpu_samples times = { .count = 0 }, bandwidths = { .count = 0 };
+	struct bitnpu_samples peaks = { .count = 0 };
 	double begin;
 	int failed;
 
 	for (uint32_t i = 0; i < bench->repeat; i++) {
 		if (bitnpu_interrupted())
 			return -ECANCELED;
-		bitnpu_samples_add(&roofs, bitnpu_roof_measure(bench->roof));
+		sample_roofs(bench, info, &bandwidths, &peaks);
 		begin = bitnpu_bench_seconds();
 		failed = run(user, err);
 		if (failed)
@@ -72,13 +102,21 @@ int bitnpu_bench_sample(struct bitnpu_bench *bench, struct bitnpu_bench_row *row
 		bitnpu_samples_add(&times, bitnpu_bench_seconds() - begin);
 		bitnpu_progress_update(bench->progress, ++bench->done, bench->total);
 	}
-	bitnpu_samples_sort(&times);
-	bitnpu_samples_sort(&roofs);
+	snprintf(row->device, sizeof(row->device), "%s", info->name);
 	row->samples = times.count;
-	row->seconds = bitnpu_samples_median(&times);
+	row->seconds = median(&times);
 	row->seconds_min = bitnpu_samples_min(&times);
 	row->seconds_max = bitnpu_samples_max(&times);
-	row->roof_gbps = bitnpu_samples_median(&roofs) * 1e-9;
-	row->gbps = row->share_of_roof = row->gops = row->tokens_per_s = NAN;
+	row->roof_gbps = median(&bandwidths) * 1e-9;
+	row->roof_gops = median(&peaks) * 1e-9;
+	row->gbps = row->share_of_roof = row->gops = row->share_of_peak = row->tokens_per_s = NAN;
 	return 0;
+}
+
+void bitnpu_bench_rates(struct bitnpu_bench_row *row, double bytes, double operations)
+{
+	row->gbps = bytes / row->seconds * 1e-9;
+	row->share_of_roof = row->gbps / row->roof_gbps;
+	row->gops = operations / row->seconds * 1e-9;
+	row->share_of_peak = row->gops / row->roof_gops;
 }
