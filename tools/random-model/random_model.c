@@ -27,10 +27,11 @@ bool random_model_preset(const char *name, struct random_model *model)
 		.n_head_kv = 2, .n_ctx = 512, .type = BITNPU_GGML_TQ2_0,
 		.embedding = BITNPU_GGML_F16,
 	};
+	/* Nearly all of it ternary: a vocabulary of the usual size would be most of such a model. */
 	static const struct random_model small = {
-		.n_vocab = 32000, .n_embd = 512, .n_layer = 8, .n_ff = 1536, .n_head = 8,
+		.n_vocab = 512, .n_embd = 512, .n_layer = 11, .n_ff = 1792, .n_head = 8,
 		.n_head_kv = 2, .n_ctx = 2048, .type = BITNPU_GGML_TQ2_0,
-		.embedding = BITNPU_GGML_F16,
+		.embedding = BITNPU_GGML_Q8_0,
 	};
 	/* BitNet b1.58 2B4T, arXiv:2504.12285 */
 	static const struct random_model b2t4 = {
