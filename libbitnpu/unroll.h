@@ -4,7 +4,7 @@
 #define BITNPU_UNROLL_H
 
 #ifdef __clang__
-#define BITNPU_UNROLL _Pragma("unroll")
+#define BITNPU_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define BITNPU_UNROLL _Pragma("GCC unroll 32")
 #endif
