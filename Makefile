@@ -85,7 +85,7 @@ $(BUILD)/obj/tool.stamp: FORCE
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 	@mkdir -p $(@D)
-	$(call say,CC)$(compile) -c -o $@ $<
+	$(call say,CC)$(compile) $(isa_flags) -c -o $@ $<
 
 # The ioctls' header includes drm.h, which libdrm has in a place of its own.
 drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
@@ -93,10 +93,12 @@ drm_srcs	:= $(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_a
 $(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
 
 # Kernels of an instruction set that not every processor has; libbitnpu/cpu/level.c asks before it calls.
-ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
-$(BUILD)/obj/libbitnpu/cpu/avx2.o: CFLAGS += -mavx2
-$(BUILD)/obj/libbitnpu/hostops/avx2.o: CFLAGS += -mavx2 -mf16c
-$(BUILD)/obj/libbitnpu/hostops/avx512.o: CFLAGS += -mavx512f -mf16c
+# Apart from CFLAGS, which the command line may set.
+machine		:= $(shell $(CC) -dumpmachine | cut -d- -f1)
+ifeq ($(machine),x86_64)
+$(BUILD)/obj/libbitnpu/cpu/avx2.o: isa_flags = -mavx2
+$(BUILD)/obj/libbitnpu/hostops/avx2.o: isa_flags = -mavx2 -mf16c
+$(BUILD)/obj/libbitnpu/hostops/avx512.o: isa_flags = -mavx512f -mf16c
 endif
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
