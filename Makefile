@@ -128,6 +128,7 @@ include make/programs.mk
 include make/install.mk
 include make/modules.mk
 include make/conformance.mk
+include make/cpu.mk
 include make/accel.mk
 include make/vm.mk
 include make/kasan.mk

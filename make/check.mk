@@ -66,7 +66,7 @@ check: ## install what is missing, build and run all tests
 .PHONY: check-run
 check-run:
 	@$(RUN_TESTS) $(suite_opencl) $(suite_asan) $(suite_tsan) $(suite_unit) \
-		$(suite_conformance) $(suite_cli) $(suite_tree) $(suite_compilers) $(suite_vm) \
+		$(suite_conformance) $(suite_cpu) $(suite_cli) $(suite_tree) $(suite_compilers) $(suite_vm) \
 		$(call suite_fuzz,$(FUZZ_CHECK_SECONDS))
 
 .PHONY: check-build

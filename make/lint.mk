@@ -2,7 +2,7 @@
 # Static analysis and style.  Every tool must come out clean.
 
 all_c		= $(lib_srcs) $(tool_srcs) $(program_srcs) $(unit_srcs) $(support_srcs) \
-		  $(conformance_srcs) $(accel_test_srcs) $(fuzz_srcs)
+		  $(conformance_srcs) $(accel_test_srcs) $(wildcard tests/cpu/*.c) $(fuzz_srcs)
 tidy_stamps	= $(patsubst %.c,$(BUILD)/lint/%.tidy,$(all_c))
 lint_flags	= -D_GNU_SOURCE -std=gnu11 -Iuapi -I. $(drm_cflags)
 
