@@ -100,6 +100,10 @@ $(BUILD)/obj/libbitnpu/cpu/avx2.o: isa_flags = -mavx2
 $(BUILD)/obj/libbitnpu/hostops/avx2.o: isa_flags = -mavx2 -mf16c
 $(BUILD)/obj/libbitnpu/hostops/avx512.o: isa_flags = -mavx512f -mf16c
 endif
+ifeq ($(machine),aarch64)
+$(BUILD)/obj/libbitnpu/cpu/dotprod.o: isa_flags = -march=armv8.2-a+dotprod
+$(BUILD)/obj/libbitnpu/cpu/i8mm.o: isa_flags = -march=armv8.2-a+dotprod+i8mm
+endif
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.
 $(BUILD)/obj/opencl/program.o: $(wildcard opencl/*.cl)

@@ -73,7 +73,7 @@ check-run:
 check-build: all tests modules kselftest $(vm_text)
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
 	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
-	$(submake) build-fuzz
+	$(submake) build-arm64 build-fuzz
 
 .PHONY: check-unit
 check-unit: tests ## run the unit tests

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of the cpu engine's kernels: tests/cpu/*.c and what of the library kernels need become
-# $(BUILD)/tests/cpu.
+# $(BUILD)/tests/cpu.  Without the libraries that the rest is linked with, so it can be built for
+# another machine and run by its emulator.
 
 cpu_test_srcs	:= $(sort $(wildcard tests/cpu/*.c)) tests/support/plain_matmul.c \
 		   tests/support/random.c libbitnpu/pool.c libbitnpu/error.c libbitnpu/datapath.c \
@@ -16,8 +17,26 @@ tests: $(cpu_test)
 suite_cpu	= -s cpu -t 600 $(cpu_test) \
 		  -s cpu-asan "$(asan_env) $(cpu_test:$(BUILD)/%=$(asan_build)/%)"
 
+# Arm's levels on another machine.  Each on the oldest processor that has it, as QEMU knows it: one
+# instruction too new ends the test.
+# The C compiler is clang, which is there anyway: Debian's gcc-multilib excludes cross compilers.
+ARM64_CC	?= $(CLANG) --target=aarch64-linux-gnu
+arm64_build	:= $(BUILD)/arm64
+arm64_test	:= $(cpu_test:$(BUILD)/%=$(arm64_build)/%)
+arm64_run	= "qemu-aarch64 -cpu $(1) $(arm64_test) $(2)"
+ifneq ($(machine),aarch64)
+suite_cpu	+= -s cpu-arm64 -t 900 $(call arm64_run,cortex-a53,neon) \
+		   $(call arm64_run,cortex-a76,dotprod) $(call arm64_run,max,i8mm)
+endif
+
+.PHONY: build-arm64
+build-arm64:
+ifneq ($(machine),aarch64)
+	$(submake) BUILD=$(arm64_build) CC='$(ARM64_CC)' LDFLAGS=-static $(arm64_test)
+endif
+
 .PHONY: check-cpu
-check-cpu: $(cpu_test) ## run the cpu engine's kernels
+check-cpu: $(cpu_test) build-arm64 ## run the cpu engine's kernels, Arm's in an emulator
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined $(cpu_test:$(BUILD)/%=$(asan_build)/%)
 	@$(RUN_TESTS) $(suite_cpu)
 

@@ -83,6 +83,9 @@ struct bitnpu_cpu_level {
 
 extern const struct bitnpu_cpu_level bitnpu_cpu_scalar;
 extern const struct bitnpu_cpu_level bitnpu_cpu_avx2;
+extern const struct bitnpu_cpu_level bitnpu_cpu_neon;
+extern const struct bitnpu_cpu_level bitnpu_cpu_dotprod;
+extern const struct bitnpu_cpu_level bitnpu_cpu_i8mm;
 
 /** bitnpu_cpu_levels - those compiled in, best first, ended by NULL (level.c) */
 extern const struct bitnpu_cpu_level *const bitnpu_cpu_levels[];

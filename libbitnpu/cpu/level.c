@@ -11,6 +11,11 @@ const struct bitnpu_cpu_level *const bitnpu_cpu_levels[] = {
 #if defined(__x86_64__)
 	&bitnpu_cpu_avx2,
 #endif
+#if defined(__aarch64__) && !defined(__ARM_BIG_ENDIAN)
+	&bitnpu_cpu_i8mm,
+	&bitnpu_cpu_dotprod,
+	&bitnpu_cpu_neon,
+#endif
 	&bitnpu_cpu_scalar,
 	NULL,
 };
