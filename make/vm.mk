@@ -4,15 +4,28 @@
 kselftest_dir	:= $(BUILD)/kselftest
 kselftest_names	:= query reject submit sync memory isolation recovery lifetime abi
 
+# Programs of 32 bits: the kernel sees another kind of caller.  Debian's gcc does not look for the headers of
+# the machine with -m32, and the harness casts pointers to 64 bits.
+compat_dir	:= $(BUILD)/kselftest32
+compat_names	:= query reject submit sync memory isolation abi
+compat_flags	= -m32 -Wno-pointer-to-int-cast -idirafter /usr/include/$(shell gcc -print-multiarch)
+
+kselftest_make	= $(MAKE) -s -C tests/kselftest KSFT=$$selftests UAPI=$(abspath uapi)
+
 .PHONY: kselftest
 kselftest: ## build the kernel selftests
-	+@selftests=$$(tests/vm/selftests $(abspath $(BUILD)/vm)) && mkdir -p $(kselftest_dir) && \
-		$(MAKE) -s -C tests/kselftest KSFT=$$selftests UAPI=$(abspath uapi) \
-			OUTPUT=$(abspath $(kselftest_dir))
+	+@selftests=$$(tests/vm/selftests $(abspath $(BUILD)/vm)) && \
+		mkdir -p $(kselftest_dir) $(compat_dir) && \
+		$(kselftest_make) OUTPUT=$(abspath $(kselftest_dir)) && \
+		if printf '#include <sys/ioctl.h>\nint main(void) { return 0; }\n' | \
+			gcc $(compat_flags) -x c - -o $(compat_dir)/probe 2>/dev/null; then \
+			$(kselftest_make) OUTPUT=$(abspath $(compat_dir)) USERCFLAGS="$(compat_flags)"; \
+		else rm -rf $(compat_dir); fi
 
 # The one that suspends devices runs in a guest of its own, which shares no files with the host.
 kselftests	= $(foreach name,$(kselftest_names),\
-			"$(kselftest_dir)/test_$(name)$(if $(filter lifetime,$(name)), -T suspend)")
+			"$(kselftest_dir)/test_$(name)$(if $(filter lifetime,$(name)), -T suspend)") \
+		  $(foreach name,$(compat_names),"tests/vm/compat $(compat_dir)/test_$(name)")
 suspend_test	:= $(kselftest_dir)/test_lifetime -t suspend
 suspend_carry	= $(addprefix --carry ,$(firstword $(suspend_test)) $(1)/modules/bitnpu.ko \
 			$(1)/modules/bitnpu_sim.ko $(addprefix tests/vm/,load guest-tests leaks))
