@@ -16,8 +16,8 @@
 
 /* Largest head_dim of attention. */
 #define BITNPU_MAX_HEAD_DIM 1024
-/* attention_values() is asked for whole multiples of so many elements, and a rest at the end. */
-#define BITNPU_ATTENTION_COLUMNS 32
+/* Accumulators of a sum. */
+#define BITNPU_SUM_LANES 16
 
 /**
  * struct bitnpu_attention - the query heads of one key/value head and what they see
@@ -54,9 +54,10 @@ struct bitnpu_attention {
  * @to_halves: bitnpu_to_half() of n floats; the payload of a NaN may differ
  * @attention_scores: scores[h * a->n + t] = (q[h] . k[t]) * (1 / sqrt(head_dim)) for first <= t < end;
  *	q: a->heads x head_dim floats
- * @attention_values: out[h][d] = sum over t of p[h * a->n + t] * v[t][d] for first <= d < end, the sum
- *	over t in 16 accumulators by t mod 16; out: a->heads x head_dim floats; first is a multiple of
- *	%BITNPU_ATTENTION_COLUMNS
+ * @attention_sums: sums[h][lane][d] = sum over t with t mod 16 = lane of p[h * a->n + t] * v[t][d], for
+ *	accumulators first <= lane < end; sums: a->heads x 16 x head_dim floats
+ * @attention_fold: the accumulators' tree: out[d] of one head, head_dim floats, from its 16 x head_dim
+ *	sums, which are lost
  */
 struct bitnpu_hostops {
 	const char *name;
@@ -76,8 +77,9 @@ struct bitnpu_hostops {
 	void (*to_halves)(const float *x, size_t n, uint16_t *out);
 	void (*attention_scores)(const struct bitnpu_attention *a, const float *q, uint32_t first,
 				 uint32_t end, float *scores);
-	void (*attention_values)(const struct bitnpu_attention *a, const float *p, uint32_t first,
-				 uint32_t end, float *out);
+	void (*attention_sums)(const struct bitnpu_attention *a, const float *p, uint32_t first,
+			       uint32_t end, float *sums);
+	void (*attention_fold)(float *sums, uint32_t head_dim, float *out);
 };
 
 /** bitnpu_hostops() - Return: the best for this processor; BITNPU_CPU_LEVEL may name a lesser one */

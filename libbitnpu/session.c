@@ -46,7 +46,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 	size_t q = (size_t)info->n_head * info->head_dim;
 	size_t kv = (size_t)info->n_head_kv * info->head_dim;
 	size_t group = info->n_head / info->n_head_kv, batch = s->params.n_batch;
-	size_t threads = bitnpu_pool_threads(s->pool);
+	size_t rows = larger(info->n_head, bitnpu_pool_threads(s->pool) * group);
 	const struct {
 		float **part;
 		size_t floats;
@@ -61,7 +61,8 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 		{ &f->rope, batch * info->head_dim },
 		{ &f->x_scale, batch },
 		{ &f->normed, info->n_embd },
-		{ &f->scores, larger(info->n_head, threads * group) * (size_t)s->params.n_ctx },
+		{ &f->scores, rows * s->params.n_ctx },
+		{ &f->sums, rows * BITNPU_SUM_LANES * info->head_dim },
 		{ &f->logits, info->n_vocab },
 	};
 	size_t total = 0;
@@ -74,6 +75,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 				   "n_batch %u, n_ctx %u: no memory for %zu bytes of activations",
 				   s->params.n_batch, s->params.n_ctx, total * sizeof(float));
 	f->score_floats = group * s->params.n_ctx;
+	f->sum_floats = group * BITNPU_SUM_LANES * info->head_dim;
 	total = 0;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		*parts[i].part = f->memory + total;

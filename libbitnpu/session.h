@@ -67,13 +67,15 @@ struct bitnpu_plan {
  * @normed: of the last token before the head, n_embd, for the trace callback
  * @scores: a row of n_ctx for each query head, or for those of one key/value head on each thread
  * @score_floats: of a thread in @scores
+ * @sums: accumulators of attention, 16 rows of head_dim for each query head as in @scores
+ * @sum_floats: of a thread in @sums
  * @logits: n_vocab
  */
 struct bitnpu_scratch {
 	float *memory;
 	float *residual, *q, *k, *v, *gate, *up, *branch, *rope, *x_scale;
-	float *normed, *scores, *logits;
-	size_t score_floats;
+	float *normed, *scores, *sums, *logits;
+	size_t score_floats, sum_floats;
 };
 
 /**

@@ -20,6 +20,8 @@
 /* Positions of a pass over the scores, elements of one over the logits: some microseconds. */
 #define SCORE_POSITIONS 256
 #define LOGITS 8192
+/* Accumulators of a pass over the values: it reads so many neighbouring rows of each 16. */
+#define PASS_LANES 4
 
 /**
  * struct step - a session and the step it runs
@@ -256,7 +258,9 @@ static void feed_attention(struct step *st, uint32_t row)
 static void attend_pass(void *arg, uint32_t row, unsigned int thread)
 {
 	struct step *st = arg;
-	float *scores = st->s->scratch.scores + thread * st->s->scratch.score_floats;
+	const struct bitnpu_scratch *f = &st->s->scratch;
+	float *scores = f->scores + thread * f->score_floats;
+	float *sums = f->sums + thread * f->sum_floats;
 
 	for (uint32_t head = 0; head < st->s->model->info.n_head_kv; head++) {
 		const struct bitnpu_attention a = view(st, row, head);
@@ -265,7 +269,10 @@ static void attend_pass(void *arg, uint32_t row, unsigned int thread)
 		st->ops->attention_scores(&a, q, 0, a.n, scores);
 		for (uint32_t h = 0; h < a.heads; h++)
 			st->ops->softmax(scores + (size_t)h * a.n, a.n);
-		st->ops->attention_values(&a, scores, 0, a.head_dim, q);
+		st->ops->attention_sums(&a, scores, 0, BITNPU_SUM_LANES, sums);
+		for (uint32_t h = 0; h < a.heads; h++)
+			st->ops->attention_fold(sums + (size_t)h * BITNPU_SUM_LANES * a.head_dim,
+						a.head_dim, q + (size_t)h * a.head_dim);
 	}
 	feed_attention(st, row);
 }
@@ -340,17 +347,30 @@ static void softmax_pass(void *arg, uint32_t index, unsigned int thread)
 	st->ops->softmax(st->s->scratch.scores + index * n, n);
 }
 
-static void values_pass(void *arg, uint32_t index, unsigned int thread)
+static float *sums_of_query(const struct step *st, uint32_t head)
+{
+	return st->s->scratch.sums +
+	       (size_t)head * BITNPU_SUM_LANES * st->s->model->info.head_dim;
+}
+
+static void sums_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct step *st = arg;
-	uint32_t blocks = blocks_of(st->s->model->info.head_dim, BITNPU_ATTENTION_COLUMNS);
-	uint32_t head = index / blocks, first = index % blocks * BITNPU_ATTENTION_COLUMNS;
+	uint32_t parts = BITNPU_SUM_LANES / PASS_LANES;
+	uint32_t head = index / parts, first = index % parts * PASS_LANES;
 	const struct bitnpu_attention a = view(st, 0, head);
 
-	st->ops->attention_values(&a, scores_of_head(st, &a, head), first,
-				  a.head_dim - first < BITNPU_ATTENTION_COLUMNS ?
-					  a.head_dim : first + BITNPU_ATTENTION_COLUMNS,
-				  queries_of_head(st, 0, head));
+	st->ops->attention_sums(&a, scores_of_head(st, &a, head), first, first + PASS_LANES,
+				sums_of_query(st, head * a.heads));
+}
+
+static void fold_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	const struct step *st = arg;
+	uint32_t head_dim = st->s->model->info.head_dim;
+
+	st->ops->attention_fold(sums_of_query(st, index), head_dim,
+				queries_of(st, 0) + (size_t)index * head_dim);
 }
 
 static void attend_one(struct step *st)
@@ -365,8 +385,8 @@ static void attend_one(struct step *st)
 	}
 	bitnpu_pool_run(pool, info->n_head_kv * blocks_of(n, SCORE_POSITIONS), scores_pass, st);
 	bitnpu_pool_run(pool, info->n_head, softmax_pass, st);
-	bitnpu_pool_run(pool, info->n_head_kv * blocks_of(info->head_dim, BITNPU_ATTENTION_COLUMNS),
-			values_pass, st);
+	bitnpu_pool_run(pool, info->n_head_kv * (BITNPU_SUM_LANES / PASS_LANES), sums_pass, st);
+	bitnpu_pool_run(pool, info->n_head, fold_pass, st);
 	feed_attention(st, 0);
 }
 

@@ -8,7 +8,6 @@
 
 #include <math.h>
 
-#include "libbitnpu/hostops.h"
 #include "vector.h"
 
 static inline void expand(const uint16_t *half, uint32_t n, float *out)
@@ -25,11 +24,11 @@ static inline void expand(const uint16_t *half, uint32_t n, float *out)
 #define KEYS 4
 
 /*
- * Scores of KEYS positions, @rows in floats; head_dim is a multiple of 16.  The trees' last two levels
- * of four sums at once: i + 2, then + 1.
+ * Scores of KEYS positions, @rows in floats, one after the other: 4096 bytes apart they would share
+ * cache sets.  head_dim is a multiple of 16.  The trees' last two levels of four sums at once: i + 2,
+ * then + 1.
  */
-static inline v4f score_keys(const float *q, const float (*rows)[BITNPU_MAX_HEAD_DIM],
-			     uint32_t head_dim)
+static inline v4f score_keys(const float *q, const float *rows, uint32_t head_dim)
 {
 	struct lanes acc[KEYS] = { 0 };
 	v4f s[KEYS], a, b;
@@ -39,7 +38,7 @@ static inline v4f score_keys(const float *q, const float (*rows)[BITNPU_MAX_HEAD
 
 		BITNPU_UNROLL
 		for (int k = 0; k < KEYS; k++)
-			lanes_mul_add(&acc[k], qs, lanes_load(rows[k] + d));
+			lanes_mul_add(&acc[k], qs, lanes_load(rows + k * head_dim + d));
 	}
 	BITNPU_UNROLL
 	for (int k = 0; k < KEYS; k++)
@@ -56,12 +55,12 @@ static void attention_scores(const struct bitnpu_attention *a, const float *q, u
 			     uint32_t end, float *scores)
 {
 	float scale = 1.0f / sqrtf((float)a->head_dim);
-	float rows[KEYS][BITNPU_MAX_HEAD_DIM];
+	float rows[KEYS * BITNPU_MAX_HEAD_DIM];
 	uint32_t t = first;
 
 	for (; a->head_dim % LANES == 0 && t + KEYS <= end; t += KEYS) {
 		for (uint32_t k = 0; k < KEYS; k++)
-			expand(a->k + (t + k) * a->stride, a->head_dim, rows[k]);
+			expand(a->k + (t + k) * a->stride, a->head_dim, rows + k * a->head_dim);
 		for (uint32_t h = 0; h < a->heads; h++) {
 			v4f s = score_keys(q + (size_t)h * a->head_dim, rows, a->head_dim) * scale;
 
@@ -69,104 +68,110 @@ static void attention_scores(const struct bitnpu_attention *a, const float *q, u
 		}
 	}
 	for (; t < end; t++) {
-		expand(a->k + t * a->stride, a->head_dim, rows[0]);
+		expand(a->k + t * a->stride, a->head_dim, rows);
 		for (uint32_t h = 0; h < a->heads; h++)
 			scores[(size_t)h * a->n + t] =
-				dot(q + (size_t)h * a->head_dim, rows[0], a->head_dim) * scale;
+				dot(q + (size_t)h * a->head_dim, rows, a->head_dim) * scale;
 	}
 }
 
 /*
- * V is summed in tiles of ROWS positions by COLUMNS elements, one cache line of halves wide, which
- * fit the first-level cache as floats.
+ * Values: a block of positions is read from the nearest cache for every accumulator and every few
+ * elements, whose sums for some heads are in registers meanwhile.
  */
-#define COLUMNS	BITNPU_ATTENTION_COLUMNS
-#define ROWS	128
-#define HEADS	8
-/* Accumulators whose sums are in registers at a time: eight of these. */
-#define AT_ONCE	(W / 4)
+#define BLOCK	128
+#define HEADS	4
 
-struct column_sums {
-	float lane[LANES][COLUMNS];
-};
-
-/* sums->lane[t mod 16][d] += p[t] * tile[t][d] for the tile's rows, t counted from a multiple of 16 */
-static inline void add_tile(const float *p, const float (*tile)[COLUMNS], uint32_t rows,
-			    struct column_sums *sums)
+/*
+ * sums[h][d] += p[h][t] * v[t][d] for t = @first, @first + 16, ... below @end and @vectors vectors of
+ * elements from @d on
+ */
+static inline __attribute__((always_inline)) void
+add_values(const struct bitnpu_attention *a, const float *p, uint32_t first, uint32_t end,
+	   uint32_t d, const int heads, const int vectors, float *sums)
 {
-	for (uint32_t lane = 0; lane < LANES; lane += AT_ONCE) {
-		vf acc[AT_ONCE][COLUMNS / W];
-		uint32_t t = lane;
+	const size_t sum_stride = (size_t)LANES * a->head_dim;
+	vf acc[HEADS][2];
 
-		memcpy(acc, sums->lane[lane], sizeof(acc));
-		for (; t + AT_ONCE <= rows; t += LANES) {
-			BITNPU_UNROLL
-			for (int i = 0; i < AT_ONCE; i++) {
-				BITNPU_UNROLL
-				for (int c = 0; c < COLUMNS / W; c++)
-					acc[i][c] += p[t + i] * vf_load(tile[t + i] + c * W);
-			}
-		}
-		/* The last few of all rows. */
+	BITNPU_UNROLL
+	for (int h = 0; h < heads; h++) {
 		BITNPU_UNROLL
-		for (int i = 0; i < AT_ONCE; i++) {
-			if (t + i >= rows)
-				break;
-			for (int c = 0; c < COLUMNS / W; c++)
-				acc[i][c] += p[t + i] * vf_load(tile[t + i] + c * W);
-		}
-		memcpy(sums->lane[lane], acc, sizeof(acc));
+		for (int i = 0; i < vectors; i++)
+			acc[h][i] = vf_load(sums + h * sum_stride + d + i * W);
 	}
-}
+	for (uint32_t t = first; t < end; t += LANES) {
+		vf v[2];
 
-static inline void add_tree(struct column_sums *sums)
-{
-	for (uint32_t width = LANES / 2; width > 0; width /= 2) {
-		for (uint32_t lane = 0; lane < width; lane++) {
-			float *a = sums->lane[lane];
-			const float *b = sums->lane[lane + width];
-
-			for (uint32_t c = 0; c < COLUMNS; c += W)
-				vf_store(a + c, vf_load(a + c) + vf_load(b + c));
+		BITNPU_UNROLL
+		for (int i = 0; i < vectors; i++)
+			v[i] = vf_expand(a->v + t * a->stride + d + i * W);
+		BITNPU_UNROLL
+		for (int h = 0; h < heads; h++) {
+			BITNPU_UNROLL
+			for (int i = 0; i < vectors; i++)
+				acc[h][i] += p[(size_t)h * a->n + t] * v[i];
 		}
 	}
-}
-
-/* out[h][d] = sum over t of p[h][t] * v[t][d] for @heads <= HEADS and @columns <= COLUMNS */
-static void weighted_sum(const struct bitnpu_attention *a, const float *p, uint32_t heads,
-			 uint32_t first, uint32_t columns, float *out)
-{
-	struct column_sums sums[HEADS];
-	float tile[ROWS][COLUMNS] = { 0 };
-
-	memset(sums, 0, heads * sizeof(sums[0]));
-	for (uint32_t t = 0; t < a->n; t += ROWS) {
-		uint32_t rows = a->n - t < ROWS ? a->n - t : ROWS;
-
-		for (uint32_t r = 0; r < rows; r++)
-			expand(a->v + (t + r) * a->stride + first, columns, tile[r]);
-		for (uint32_t h = 0; h < heads; h++)
-			add_tile(p + (size_t)h * a->n + t, (const float (*)[COLUMNS])tile, rows,
-				 &sums[h]);
-	}
-	for (uint32_t h = 0; h < heads; h++) {
-		add_tree(&sums[h]);
-		memcpy(out + (size_t)h * a->head_dim + first, sums[h].lane[0],
-		       columns * sizeof(*out));
+	BITNPU_UNROLL
+	for (int h = 0; h < heads; h++) {
+		BITNPU_UNROLL
+		for (int i = 0; i < vectors; i++)
+			vf_store(sums + h * sum_stride + d + i * W, acc[h][i]);
 	}
 }
 
-static void attention_values(const struct bitnpu_attention *a, const float *p, uint32_t first,
-			     uint32_t end, float *out)
+/* Likewise for all elements. */
+static inline __attribute__((always_inline)) void
+add_row_values(const struct bitnpu_attention *a, const float *p, uint32_t first, uint32_t end,
+	       const int heads, float *sums)
 {
-	for (uint32_t h = 0; h < a->heads; h += HEADS) {
-		uint32_t some = a->heads - h < HEADS ? a->heads - h : HEADS;
+	uint32_t d = 0;
 
-		for (uint32_t d = first; d < end; d += COLUMNS)
-			weighted_sum(a, p + (size_t)h * a->n, some, d,
-				     end - d < COLUMNS ? end - d : COLUMNS,
-				     out + (size_t)h * a->head_dim);
-	}
+	for (; d + 2 * W <= a->head_dim; d += 2 * W)
+		add_values(a, p, first, end, d, heads, 2, sums);
+	for (; d + W <= a->head_dim; d += W)
+		add_values(a, p, first, end, d, heads, 1, sums);
+	for (; d < a->head_dim; d++)
+		for (int h = 0; h < heads; h++)
+			for (uint32_t t = first; t < end; t += LANES)
+				sums[(size_t)h * LANES * a->head_dim + d] +=
+					p[(size_t)h * a->n + t] *
+					bitnpu_half_expand(a->v[t * a->stride + d]);
+}
+
+/* Accumulator @lane of all heads for the positions of a block. */
+static void add_block(const struct bitnpu_attention *a, const float *p, uint32_t first, uint32_t end,
+		      float *sums)
+{
+	uint32_t h = 0;
+
+	for (; h + HEADS <= a->heads; h += HEADS)
+		add_row_values(a, p + (size_t)h * a->n, first, end, HEADS,
+			       sums + (size_t)h * LANES * a->head_dim);
+	for (; h < a->heads; h++)
+		add_row_values(a, p + (size_t)h * a->n, first, end, 1,
+			       sums + (size_t)h * LANES * a->head_dim);
+}
+
+static void attention_sums(const struct bitnpu_attention *a, const float *p, uint32_t first,
+			   uint32_t end, float *sums)
+{
+	for (uint32_t h = 0; h < a->heads; h++)
+		for (uint32_t lane = first; lane < end; lane++)
+			memset(sums + ((size_t)h * LANES + lane) * a->head_dim, 0,
+			       a->head_dim * sizeof(*sums));
+	for (uint32_t t = 0; t < a->n; t += BLOCK)
+		for (uint32_t lane = first; lane < end; lane++)
+			add_block(a, p, t + lane, a->n - t < BLOCK ? a->n : t + BLOCK,
+				  sums + (size_t)lane * a->head_dim);
+}
+
+/* The accumulators' tree, element by element. */
+static void attention_fold(float *sums, uint32_t head_dim, float *out)
+{
+	for (uint32_t width = LANES / 2; width > 0; width /= 2)
+		add(sums, sums + (size_t)width * head_dim, (size_t)width * head_dim);
+	memcpy(out, sums, head_dim * sizeof(*out));
 }
 
 #endif /* BITNPU_HOSTOPS_ATTENTION_H */

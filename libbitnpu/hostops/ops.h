@@ -23,5 +23,6 @@ const struct bitnpu_hostops HOSTOPS_TABLE = {
 	.rope = rope,
 	.to_halves = to_halves,
 	.attention_scores = attention_scores,
-	.attention_values = attention_values,
+	.attention_sums = attention_sums,
+	.attention_fold = attention_fold,
 };

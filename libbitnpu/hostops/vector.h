@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "libbitnpu/half.h"
+#include "libbitnpu/hostops.h"
 #include "libbitnpu/unroll.h"
 
 #if BITNPU_VECTOR > 4
@@ -28,7 +29,7 @@
 #endif
 
 #define W BITNPU_VECTOR
-#define LANES 16
+#define LANES BITNPU_SUM_LANES
 
 typedef float vf __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
@@ -124,17 +125,22 @@ struct lanes {
 	vf v[LANES / W];
 };
 
+/* Vector by vector: copied as a whole, gcc takes them through the stack. */
 static inline struct lanes lanes_load(const float *x)
 {
 	struct lanes l;
 
-	memcpy(&l, x, sizeof(l));
+	BITNPU_UNROLL
+	for (int i = 0; i < LANES / W; i++)
+		l.v[i] = vf_load(x + i * W);
 	return l;
 }
 
 static inline void lanes_store(float *x, struct lanes l)
 {
-	memcpy(x, &l, sizeof(l));
+	BITNPU_UNROLL
+	for (int i = 0; i < LANES / W; i++)
+		vf_store(x + i * W, l.v[i]);
 }
 
 /* The first @n < 16 elements, then @fill. */
@@ -158,10 +164,19 @@ static inline void lanes_mul_add(struct lanes *acc, struct lanes a, struct lanes
 /* Accumulators i, i + 4, i + 8 and i + 12 in element i: the first two levels of the tree. */
 static inline v4f lanes_fold(struct lanes acc)
 {
-	v4f v[LANES / 4];
-
-	memcpy(v, &acc, sizeof(v));
-	return (v[0] + v[2]) + (v[1] + v[3]);
+#if W == 16
+	typedef float v8f __attribute__((vector_size(32)));
+	v8f v = __builtin_shufflevector(acc.v[0], acc.v[0], 0, 1, 2, 3, 4, 5, 6, 7) +
+		__builtin_shufflevector(acc.v[0], acc.v[0], 8, 9, 10, 11, 12, 13, 14, 15);
+#elif W == 8
+	vf v = acc.v[0] + acc.v[1];
+#endif
+#if W == 4
+	return (acc.v[0] + acc.v[2]) + (acc.v[1] + acc.v[3]);
+#else
+	return __builtin_shufflevector(v, v, 0, 1, 2, 3) +
+	       __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#endif
 }
 
 /* The accumulators' sum: i with i + 8, then + 4, + 2, + 1. */

@@ -201,20 +201,26 @@ static void test_quantize(void **state)
 	assert_memory_equal(q, ((int8_t[]){ -127, 127, 0 }), 3);
 }
 
-/* Positions and elements in parts, as threads share them out. */
+/* Positions and accumulators in parts, as threads share them out. */
 static void attend(const struct bitnpu_attention *a, const float *q, float *scores, float *out)
 {
+	size_t sum_floats = (size_t)BITNPU_SUM_LANES * a->head_dim;
+	float *sums = malloc(a->heads * sum_floats * sizeof(*sums));
+
 	for (uint32_t first = 0, end; first < a->n; first = end) {
 		end = first + 1 + test_random_below(&rng, a->n - first);
 		ops->attention_scores(a, q, first, end, scores);
 	}
 	for (uint32_t h = 0; h < a->heads; h++)
 		ops->softmax(scores + (size_t)h * a->n, a->n);
-	for (uint32_t first = 0, end; first < a->head_dim; first = end) {
-		end = first + (1 + test_random_below(&rng, 3)) * BITNPU_ATTENTION_COLUMNS;
-		end = end < a->head_dim ? end : a->head_dim;
-		ops->attention_values(a, scores, first, end, out);
+	for (uint32_t first = 0, end; first < BITNPU_SUM_LANES; first = end) {
+		end = first + 1 + test_random_below(&rng, BITNPU_SUM_LANES - first);
+		ops->attention_sums(a, scores, first, end, sums);
 	}
+	for (uint32_t h = 0; h < a->heads; h++)
+		ops->attention_fold(sums + h * sum_floats, a->head_dim,
+				    out + (size_t)h * a->head_dim);
+	free(sums);
 }
 
 static void test_attention(void **state)
@@ -371,7 +377,7 @@ static void test_from_half(void **state)
 static void test_expand(void **state)
 {
 	uint16_t halves[256];
-	float want[256], got[256];
+	float want[256], got[256], sums[BITNPU_SUM_LANES * 256];
 	const struct bitnpu_attention a = { .v = halves, .head_dim = 256, .heads = 1, .n = 1 };
 
 	for (uint32_t h = 0; h < 0x10000; h += 256) {
@@ -379,7 +385,8 @@ static void test_expand(void **state)
 			halves[i] = (uint16_t)(h + i);
 			want[i] = bitnpu_from_half(halves[i]) + 0.0f;
 		}
-		ops->attention_values(&a, (float[]){ 1.0f }, 0, 256, got);
+		ops->attention_sums(&a, (float[]){ 1.0f }, 0, BITNPU_SUM_LANES, sums);
+		ops->attention_fold(sums, 256, got);
 		assert_same_floats(got, want, 256, "expanded halves");
 	}
 }
@@ -571,10 +578,7 @@ static void test_hash_attention(void **state)
 
 	hash_inputs(h);
 	/* 93 rows of 32 halves */
-	ops->attention_scores(&a, h->a, 0, 93, scores);
-	for (int head = 0; head < 5; head++)
-		ops->softmax(scores + head * 93, 93);
-	ops->attention_values(&a, scores, 0, 24, h->out);
+	attend(&a, h->a, scores, h->out);
 	assert_hash("attention scores", scores, sizeof(scores), HASH_SCORES);
 	assert_hash("attention", h->out, 5 * 24 * sizeof(float), HASH_ATTENTION);
 	assert_hash("halves", h->half, sizeof(h->half), HASH_HALVES);

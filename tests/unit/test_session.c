@@ -368,6 +368,41 @@ static void test_batches(void **state)
 	bitnpu_device_close(dev);
 }
 
+/*
+ * Far into a context a step of one token shares its attention out, which a batch does not: both give
+ * the same, around the length from which on and at the ends of its parts.
+ */
+static void test_deep(void **state)
+{
+	static const uint32_t depths[] = { 255, 256, 257, 511, 512, 513, 700 };
+	struct bitnpu_device *dev = open_device("cpu");
+	uint32_t tokens[701];
+
+	for (size_t i = 0; i < SHAPES; i++) {
+		size_t bytes = models[i]->info.n_vocab * sizeof(float);
+		struct bitnpu_session *deep = new_session(models[i], dev, 1024, 512);
+		struct bitnpu_session *batch = new_session(models[i], dev, 1024, 512);
+		float *want = checked(malloc(bytes));
+
+		random_tokens(models[i], tokens, 701);
+		for (size_t d = 0; d < sizeof(depths) / sizeof(*depths); d++) {
+			uint32_t depth = depths[d];
+
+			/* The last two tokens together, so that the last is not alone. */
+			bitnpu_session_rewind(batch, 0);
+			eval(batch, tokens, depth - 1);
+			memcpy(want, eval(batch, tokens + depth - 1, 2), bytes);
+			bitnpu_session_rewind(deep, 0);
+			eval(deep, tokens, depth);
+			assert_same_logits(models[i], eval(deep, tokens + depth, 1), want, "deep");
+		}
+		free(want);
+		bitnpu_session_destroy(batch);
+		bitnpu_session_destroy(deep);
+	}
+	bitnpu_device_close(dev);
+}
+
 static void test_rewind(void **state)
 {
 	struct bitnpu_device *dev = open_device("golden");
@@ -779,7 +814,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_batches),
-		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_deep), cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_devices),
