@@ -19,6 +19,6 @@ check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first 
 	boot="--memory 4096 --kernel $$kernel/arch/x86/boot/bzImage --modules $$kernel/root \
 		--release $$(cat $$kernel/include/config/kernel.release)" && \
 	$(RUN_TESTS) -j 1 -s kasan -t 600 "tests/vm/run-tests $(kasan_build) kasan-suspend --timeout 500 \
-		$$boot $(call suspend_carry,$(kasan_build)) -- '$(suspend_test)' tests/vm/leaks" \
+		$$boot $(call suspend_carry,$(kasan_build)) -- '$(suspend_test)'" \
 		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 $$boot \
-		-- $(subst ",',$(kasan_tests)) tests/vm/leaks"
+		-- $(subst ",',$(kasan_tests))"
