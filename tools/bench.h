@@ -200,16 +200,20 @@ struct bitnpu_bench_model {
 int bitnpu_bench_model(struct bitnpu_bench *bench, struct bitnpu_device *device,
 		       const struct bitnpu_bench_model *what, struct bitnpu_error *err);
 
+struct bitnpu_bench_old;
+
 /**
- * struct bitnpu_bench_report - where results go
+ * struct bitnpu_bench_report - what there is to report
  * @bench: what was measured
  * @model: path of the model, NULL for matmuls
  * @model_info: of the model
+ * @old: results to compare with, NULL for none
  */
 struct bitnpu_bench_report {
 	const struct bitnpu_bench *bench;
 	const char *model;
 	const struct bitnpu_model_info *model_info;
+	const struct bitnpu_bench_old *old;
 };
 
 /** bitnpu_bench_print() - the tables, on stdout */

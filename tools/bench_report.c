@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench.h"
+#include "bench_compare.h"
 #include "output.h"
 #include "table.h"
 
@@ -119,6 +119,8 @@ void bitnpu_bench_print(const struct bitnpu_bench_report *report)
 	else
 		print_matmuls(report->bench);
 	print_notes(report);
+	if (report->old)
+		bitnpu_bench_compare(report);
 }
 
 /* Counts of what a row is not about are zero. */
@@ -143,7 +145,20 @@ static void add_shape(json_t *json, const struct bitnpu_bench_row *row)
 	json_object_set_new(json, "parallel", count_json(!matmul, row->parallel));
 }
 
-static json_t *row_json(const struct bitnpu_bench_row *row)
+static void add_comparison(json_t *json, const struct bitnpu_bench_old *old,
+			   const struct bitnpu_bench_row *row)
+{
+	struct bitnpu_bench_change change;
+	bool found = bitnpu_bench_change(old, row, &change);
+
+	json_object_set_new(json, "ratio", found ? bitnpu_json_real(change.ratio) : json_null());
+	json_object_set_new(json, "roof_ratio",
+			    found ? bitnpu_json_real(change.roof_ratio) : json_null());
+	json_object_set_new(json, "outside_spread",
+			    found ? json_boolean(change.outside) : json_null());
+}
+
+static json_t *row_json(const struct bitnpu_bench_row *row, const struct bitnpu_bench_old *old)
 {
 	json_t *json = json_object();
 
@@ -159,6 +174,8 @@ static json_t *row_json(const struct bitnpu_bench_row *row)
 	json_object_set_new(json, "roof_gops", bitnpu_json_real(row->roof_gops));
 	json_object_set_new(json, "share_of_peak", bitnpu_json_real(row->share_of_peak));
 	json_object_set_new(json, "tokens_per_s", bitnpu_json_real(row->tokens_per_s));
+	if (old)
+		add_comparison(json, old, row);
 	return json;
 }
 
@@ -183,7 +200,7 @@ json_t *bitnpu_bench_json(const struct bitnpu_bench_report *report)
 	json_t *json = json_object(), *rows = json_array(), *roof = json_object();
 
 	for (size_t i = 0; i < bench->row_count; i++)
-		json_array_append_new(rows, row_json(&bench->rows[i]));
+		json_array_append_new(rows, row_json(&bench->rows[i], report->old));
 	json_object_set_new(roof, "threads", json_integer(bitnpu_pool_threads(bench->pool)));
 	json_object_set_new(roof, "buffer_bytes", json_integer(bitnpu_roof_bytes(bench->roof)));
 	json_object_set_new(roof, "instruction", peak ? json_string(peak) : json_null());

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
+#include "bench_compare.h"
 #include "bench_output.h"
 #include "interrupt.h"
 #include "libbitnpu/error.h"
@@ -17,7 +17,7 @@ struct bench_settings {
 	struct bitnpu_numbers prefill, depth;
 	uint32_t threads, repeat, copies, decode, parallel, batch;
 	uint64_t roof_bytes;
-	const char *json;
+	const char *json, *compare;
 };
 
 /* BitNet b1.58 2B4T's attention output, FFN up and FFN down, and FFN up in a prefill. */
@@ -35,6 +35,7 @@ struct plan {
 	struct bitnpu_texts devices, shapes, formats;
 	struct bitnpu_bench_model model;
 	struct bitnpu_bench_output json;
+	struct bitnpu_bench_old old;	/* no path without --compare */
 	char **names;			/* of @devices when they were not given */
 };
 
@@ -167,6 +168,8 @@ static int prepare(struct plan *plan, const struct bench_settings *settings, con
 	qsort(settings->depth.value, settings->depth.count, sizeof(*settings->depth.value),
 	      ascending);
 	failed = bitnpu_bench_output_open(&plan->json, settings->json, err);
+	if (!failed && settings->compare)
+		failed = bitnpu_bench_old_read(settings->compare, &plan->old, err);
 	if (!failed && model)
 		failed = open_model(plan, model, err);
 	if (!failed && !plan->devices.count)
@@ -180,6 +183,7 @@ static int show(struct plan *plan, const char *model, struct bitnpu_error *err)
 		.bench = &plan->bench,
 		.model = model,
 		.model_info = model ? bitnpu_model_get_info(plan->model.model) : NULL,
+		.old = plan->old.path ? &plan->old : NULL,
 	};
 	int failed = 0;
 	char *text;
@@ -201,6 +205,7 @@ static void free_plan(struct plan *plan)
 			free(plan->names[i]);
 	free(plan->names);
 	bitnpu_bench_output_abort(&plan->json);
+	bitnpu_bench_old_free(&plan->old);
 	bitnpu_model_close(plan->model.model);
 	free(plan->bench.rows);
 	bitnpu_roof_destroy(plan->bench.roof);
@@ -293,6 +298,8 @@ static const struct bitnpu_option options[] = {
 	  .help = "what is read to measure the memory bandwidth; suffixes K, M, G" },
 	{ .name = "json", .type = BITNPU_OPTION_TEXT, .argument = "FILE", .offset = AT(json),
 	  .help = "write the results as a JSON object; - is standard output, without the table" },
+	{ .name = "compare", .type = BITNPU_OPTION_TEXT, .argument = "FILE", .offset = AT(compare),
+	  .help = "compare with results that --json wrote" },
 	{ 0 },
 };
 
@@ -311,7 +318,8 @@ const struct bitnpu_command bitnpu_command_bench = {
 		"each row can say what share of them it reached at that time.",
 	.examples = "  bitnpu bench\n"
 		    "  bitnpu bench --shape 1x6912x2560 --format ternary --device opencl:0\n"
-		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --json new.json\n",
+		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --json new.json\n"
+		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --compare old.json\n",
 	.exits = "  128 + N  ended by signal N\n",
 	.run = bench_run,
 };
