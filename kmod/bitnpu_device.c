@@ -130,6 +130,14 @@ int bitnpu_device_start(struct bitnpu_device *bdev)
 	return 0;
 }
 
+void bitnpu_device_isolate(struct bitnpu_device *bdev)
+{
+	if (bdev->isolate)
+		bdev->isolate(bdev->drm.dev);
+	else
+		drm_warn(&bdev->drm, "its bus cannot cut it off: it may access freed memory\n");
+}
+
 void bitnpu_device_quiesce(struct bitnpu_device *bdev)
 {
 	regmap_write(bdev->regmap, BITNPU_CONTROL, 0);
@@ -230,7 +238,8 @@ static void log_device(struct bitnpu_device *bdev)
 		 caps->mac_rows, caps->mac_columns, caps->sram_bytes >> 10, caps->rings);
 }
 
-int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)
+int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq,
+			void (*isolate)(struct device *dev))
 {
 	struct bitnpu_device *bdev;
 	int ret;
@@ -240,6 +249,7 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)
 		return PTR_ERR(bdev);
 	bdev->regmap = regmap;
 	bdev->irq = irq;
+	bdev->isolate = isolate;
 	init_completion(&bdev->stopped);
 	dev_set_drvdata(dev, bdev);
 
@@ -257,9 +267,12 @@ int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq)
 	ret = bitnpu_rings_init(bdev);
 	if (ret)
 		return dev_err_probe(dev, ret, "rings\n");
-	ret = drmm_add_action_or_reset(&bdev->drm, device_release, bdev);
-	if (ret)
-		goto shutdown_rings;
+	ret = drmm_add_action(&bdev->drm, device_release, bdev);
+	if (ret) {
+		bitnpu_rings_shutdown(bdev);
+		bitnpu_rings_release(bdev);
+		return ret;
+	}
 	ret = start_device(bdev, dev);
 	if (ret)
 		goto shutdown_rings;
@@ -292,7 +305,8 @@ void bitnpu_device_remove(struct device *dev)
 	bitnpu_reset_shutdown(bdev);
 	bitnpu_device_quiesce(bdev);
 	free_irq(bdev->irq, bdev);
-	bitnpu_device_reset(bdev);
+	if (bitnpu_device_reset(bdev))
+		bitnpu_device_isolate(bdev);
 	complete_all(&bdev->stopped);
 	bitnpu_rings_shutdown(bdev);
 	disable_pm(dev);

@@ -49,6 +49,7 @@ struct bitnpu_caps {
  * @drm: the DRM device; lives until the last file is closed, longer than the hardware
  * @regmap: registers; only between drm_dev_enter() and drm_dev_exit(), and while powered
  * @irq: the NPU's one interrupt
+ * @isolate: see bitnpu_device_probe(); may be NULL
  * @coherent: its bus sees the host's caches
  * @caps: constant after probe
  * @mmu: address spaces and the TLB
@@ -68,6 +69,7 @@ struct bitnpu_device {
 	struct drm_device drm;
 	struct regmap *regmap;
 	int irq;
+	void (*isolate)(struct device *dev);
 	bool coherent;
 	struct bitnpu_caps caps;
 	struct bitnpu_mmu mmu;
@@ -95,10 +97,13 @@ extern const struct dev_pm_ops bitnpu_pm_ops;
  * @dev: bus device; its driver data becomes the &struct bitnpu_device
  * @regmap: registers, 32 bits wide, usable in atomic context
  * @irq: number of the interrupt
+ * @isolate: cuts the NPU's accesses to memory off, for when no reset does, and before that memory is
+ *	freed; may sleep.  NULL: the bus cannot.
  *
  * Return: 0 or a negative errno, logged with dev_err_probe().
  */
-int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq);
+int bitnpu_device_probe(struct device *dev, struct regmap *regmap, int irq,
+			void (*isolate)(struct device *dev));
 
 /**
  * bitnpu_device_remove() - the reverse, also when the hardware is already gone
@@ -121,6 +126,9 @@ int bitnpu_device_reset(struct bitnpu_device *bdev);
  * Return: 0, or -EIO when it does not become ready.
  */
 int bitnpu_device_start(struct bitnpu_device *bdev);
+
+/** bitnpu_device_isolate() - it cannot be reset, and memory that it may access is about to be freed */
+void bitnpu_device_isolate(struct bitnpu_device *bdev);
 
 /** bitnpu_device_quiesce() - mask interrupts, stop serving rings, wait for the interrupt thread */
 void bitnpu_device_quiesce(struct bitnpu_device *bdev);

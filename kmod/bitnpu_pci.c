@@ -17,6 +17,11 @@ static const struct regmap_config bitnpu_regmap_config = {
 	.fast_io = true,
 };
 
+static void isolate(struct device *dev)
+{
+	pci_clear_master(to_pci_dev(dev));
+}
+
 static int bitnpu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct device *dev = &pdev->dev;
@@ -41,7 +46,7 @@ static int bitnpu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id
 	ret = pci_alloc_irq_vectors(pdev, 1, 1, PCI_IRQ_ALL_TYPES);
 	if (ret < 0)
 		return dev_err_probe(dev, ret, "no interrupt\n");
-	ret = bitnpu_device_probe(dev, regmap, pci_irq_vector(pdev, 0));
+	ret = bitnpu_device_probe(dev, regmap, pci_irq_vector(pdev, 0), isolate);
 	if (ret)
 		pci_free_irq_vectors(pdev);
 	return ret;

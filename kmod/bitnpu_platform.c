@@ -82,7 +82,7 @@ static int bitnpu_platform_probe(struct platform_device *pdev)
 	irq = platform_get_irq(pdev, 0);
 	if (irq < 0)
 		return irq;
-	return bitnpu_device_probe(dev, regmap, irq);
+	return bitnpu_device_probe(dev, regmap, irq, NULL);
 }
 
 static void bitnpu_platform_remove(struct platform_device *pdev)

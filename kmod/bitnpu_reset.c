@@ -61,9 +61,12 @@ static u32 bitnpu_ring_status(struct bitnpu_ring *ring)
 
 void bitnpu_reset_give_up(struct bitnpu_device *bdev)
 {
-	if (!bdev->dead)
+	if (!bdev->dead) {
 		drm_err(&bdev->drm, "no reset helps: device given up\n");
-	WRITE_ONCE(bdev->dead, true);
+		WRITE_ONCE(bdev->dead, true);
+		/* As jobs end, their memory goes to others. */
+		bitnpu_device_isolate(bdev);
+	}
 	bitnpu_rings_close(bdev);
 }
 
