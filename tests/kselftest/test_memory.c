@@ -209,6 +209,7 @@ static int run_into(int fd, uint32_t queue, int dma_buf, struct bt_matmul *mm, s
 TEST_F_TIMEOUT(memory, udmabuf, 120)
 {
 	struct udmabuf_create create = { .size = 8192 };
+	struct drm_bitnpu_bo_mmap_offset offset = {};
 	struct bt_bo imported;
 	struct bt_matmul mm;
 	int udmabuf, memory, dma_buf;
@@ -231,6 +232,16 @@ TEST_F_TIMEOUT(memory, udmabuf, 120)
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(0, memcmp(map, mm.y, 4 * 40));
 	munmap(map, create.size);
+	/* Mapped here, it is the exporter's memory, by the exporter's rules: this one refuses copies. */
+	offset.handle = imported.handle;
+	ASSERT_EQ(0, bt_ioctl(self->fd, DRM_IOCTL_BITNPU_BO_MMAP_OFFSET, &offset));
+	map = mmap(NULL, create.size, PROT_READ, MAP_SHARED, self->fd, offset.offset);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, memcmp(map, mm.y, 4 * 40));
+	munmap(map, create.size);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, create.size, PROT_READ | PROT_WRITE, MAP_PRIVATE, self->fd,
+				   offset.offset));
+	EXPECT_EQ(EINVAL, errno);
 	bt_gem_close(self->fd, imported.handle);
 	close(dma_buf);
 	close(memory);

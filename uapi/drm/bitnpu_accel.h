@@ -237,7 +237,9 @@ struct drm_bitnpu_bo_info {
  * @flags: in: zero
  * @offset: out: offset to pass to mmap() on this file
  *
- * Errors: EINVAL, ENOENT (handle), EOPNOTSUPP (an imported buffer that cannot be mapped here).
+ * mmap() of an imported buffer is its exporter's: it fails as that one says when it cannot be mapped.
+ *
+ * Errors: EINVAL, ENOENT (handle).
  */
 struct drm_bitnpu_bo_mmap_offset {
 	__u32 handle;
