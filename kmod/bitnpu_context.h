@@ -22,6 +22,7 @@ struct drm_file;
  * @lock: protects @info and @usage; taken in the interrupt thread and inside ring locks
  * @info: ban and its reason, job counts
  * @usage: what its jobs used, for fdinfo
+ * @pending: jobs that were created and have not ended
  * @banned: info.ban is set; read without @lock
  */
 struct bitnpu_context {
@@ -36,6 +37,7 @@ struct bitnpu_context {
 		u64 cycles, mac_cycles, stall_cycles;
 		u64 bytes_read, bytes_written, macs;
 	} usage;
+	atomic_t pending;
 	bool banned;
 };
 

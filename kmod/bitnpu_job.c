@@ -97,7 +97,7 @@ static const struct dma_fence_ops bitnpu_fence_ops = {
 
 static struct bitnpu_fence *bitnpu_fence_create(struct bitnpu_device *bdev)
 {
-	struct bitnpu_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	struct bitnpu_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
 
 	if (!fence)
 		return NULL;
@@ -127,11 +127,16 @@ void bitnpu_jobs_flush(void)
 struct bitnpu_job *bitnpu_job_create(struct bitnpu_queue *queue, struct drm_file *file,
 				     const struct drm_bitnpu_job *args)
 {
-	struct bitnpu_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
-	int ret;
+	struct bitnpu_job *job;
+	int ret = -ENOMEM;
 
+	if (atomic_inc_return(&queue->ctx->pending) > DRM_BITNPU_MAX_PENDING) {
+		ret = -EBUSY;
+		goto err_pending;
+	}
+	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	if (!job)
-		return ERR_PTR(-ENOMEM);
+		goto err_pending;
 	kref_init(&job->ref);
 	job->queue = bitnpu_queue_get(queue);
 	job->ctx = queue->ctx;
@@ -139,22 +144,23 @@ struct bitnpu_job *bitnpu_job_create(struct bitnpu_queue *queue, struct drm_file
 	job->list_size = args->list_size;
 	job->flags = args->flags;
 	job->fence = bitnpu_fence_create(job->ctx->bdev);
-	if (!job->fence) {
-		ret = -ENOMEM;
-		goto err;
-	}
+	if (!job->fence)
+		goto err_job;
 	ret = bitnpu_sched_job_init(&job->base, &queue->entity, queue, file);
 	if (ret)
-		goto err;
+		goto err_job;
 	return job;
 
-err:
+err_job:
 	bitnpu_job_free(job);
+err_pending:
+	atomic_dec(&queue->ctx->pending);
 	return ERR_PTR(ret);
 }
 
 void bitnpu_job_abort(struct bitnpu_job *job)
 {
+	atomic_dec(&job->ctx->pending);
 	drm_sched_job_cleanup(&job->base);
 	bitnpu_job_free(job);
 }
@@ -190,6 +196,8 @@ void bitnpu_job_done(struct bitnpu_job *job, int error)
 		ctx->info.jobs_completed++;
 	spin_unlock_irqrestore(&ctx->lock, flags);
 
+	/* Before the fence: who has waited for it may submit again. */
+	atomic_dec(&ctx->pending);
 	trace_bitnpu_job_done(job, error);
 	if (error)
 		dma_fence_set_error(&job->fence->base, error);

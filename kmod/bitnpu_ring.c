@@ -172,7 +172,12 @@ static struct bitnpu_job *bitnpu_ring_pull(struct bitnpu_ring *ring, u32 ahead)
 	return job;
 }
 
-/* What is in the ring behind a job that failed runs, but its results are not to be believed. */
+/*
+ * What is in the ring behind a job that failed runs, but its results are not to be believed.  Its
+ * entries stay as they are: the NPU may have read them, and to stop the ring for it would cost
+ * others more than the few jobs do.  Nor does it do harm: it reaches what its context owns, and its
+ * fences wait for it.
+ */
 static void bitnpu_ring_cancel(struct bitnpu_ring *ring, struct bitnpu_context *ctx)
 {
 	struct bitnpu_job *job;

@@ -115,7 +115,8 @@ static int bitnpu_submit_bos(struct bitnpu_submission *sub, const struct drm_bit
 	ret = bitnpu_array_check(array, 0, DRM_BITNPU_MAX_JOB_BOS);
 	if (ret || !array->count)
 		return ret;
-	job->mappings = kvmalloc_array(array->count, sizeof(*job->mappings), GFP_KERNEL);
+	job->mappings = kvmalloc_array(array->count, sizeof(*job->mappings),
+				       GFP_KERNEL_ACCOUNT);
 	sub->objects = kvmalloc_array(array->count, sizeof(*sub->objects), GFP_KERNEL);
 	sub->usages = kvmalloc_array(array->count, sizeof(*sub->usages), GFP_KERNEL);
 	if (!job->mappings || !sub->objects || !sub->usages)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bitnpu_test.h"
@@ -252,29 +253,40 @@ TEST_F_TIMEOUT(recovery, not_restartable, 120)
 	EXPECT_EQ(0, bt_run_matmul(self->other[0], self->other_queue[0], &self->other_mm[0]));
 }
 
-/*
- * The device must be reset for one context while another one's job executes, far from its end.  It may
- * not be run twice, so it ends in error, and only it.
- */
-TEST_F_TIMEOUT(recovery, victim_of_a_reset, 180)
+/* A job that makes progress for much longer than any test waits.  Its buffer goes with the file. */
+static int long_job(int fd, struct drm_bitnpu_job *job)
 {
 	const uint32_t m = 1024, n = 4096, k = 4096;
-	struct drm_bitnpu_context_info info;
-	struct drm_bitnpu_job job;
-	uint32_t guilty, victim;
 	struct bt_bo bo;
-	struct drm_bitnpu_job_bo hung_bo;
+	int ret = bt_bo_create(fd, 4096 + m * k + n * k / 4 + m * n * 4, 0, &bo);
 
-	if (variant->cores < 2)
-		SKIP(return, "one core executes one entry");
-	ASSERT_EQ(0, bt_bo_create(self->other[0], 4096 + m * k + n * k / 4 + m * n * 4, 0, &bo));
+	if (ret)
+		return ret;
 	*(struct bitnpu_cmd_matmul *)bo.map = (struct bitnpu_cmd_matmul){
 		.opcode = BITNPU_OP_MATMUL, .m = m, .n = n, .k = k,
 		.x_addr = bo.address + 4096, .w_addr = bo.address + 4096 + m * k,
 		.y_addr = bo.address + 4096 + m * k + n * k / 4,
 		.x_stride = k, .y_stride = 4 * n,
 	};
-	job = (struct drm_bitnpu_job){ .list_addr = bo.address, .list_size = 64 };
+	munmap(bo.map, bo.size);
+	*job = (struct drm_bitnpu_job){ .list_addr = bo.address, .list_size = 64 };
+	return 0;
+}
+
+/*
+ * The device must be reset for one context while another one's job executes, far from its end.  It may
+ * not be run twice, so it ends in error, and only it.
+ */
+TEST_F_TIMEOUT(recovery, victim_of_a_reset, 180)
+{
+	struct drm_bitnpu_context_info info;
+	struct drm_bitnpu_job_bo hung_bo;
+	struct drm_bitnpu_job job;
+	uint32_t guilty, victim;
+
+	if (variant->cores < 2)
+		SKIP(return, "one core executes one entry");
+	ASSERT_EQ(0, long_job(self->other[0], &job));
 	ASSERT_EQ(0, bt_syncobj_create(self->fd, 0, &guilty));
 	ASSERT_EQ(0, bt_syncobj_create(self->other[0], 0, &victim));
 	ASSERT_EQ(0, fault("hang", 1));
@@ -289,7 +301,58 @@ TEST_F_TIMEOUT(recovery, victim_of_a_reset, 180)
 	ASSERT_EQ(0, bt_context_info(self->other[0], &info));
 	EXPECT_EQ(DRM_BITNPU_BAN_RESET, info.ban);
 	EXPECT_EQ(0, bt_run_matmul(self->other[1], self->other_queue[1], &self->other_mm[1]));
-	bt_bo_destroy(&bo);
+}
+
+#define PARAMETERS	"/sys/module/bitnpu/parameters/"
+
+/* Progress does not help a job that runs longer than it may. */
+TEST_F_TIMEOUT(recovery, job_limit, 120)
+{
+	const int64_t timeout_ms = 10000;
+	struct drm_bitnpu_context_info info;
+	struct drm_bitnpu_job job;
+	char limit[16], timeout[16];
+	int64_t begin;
+
+	ASSERT_LT(0, bt_read_file(PARAMETERS "job_limit_ms", limit, sizeof(limit)));
+	ASSERT_LT(0, bt_read_file(PARAMETERS "timeout_ms", timeout, sizeof(timeout)));
+	ASSERT_EQ(0, long_job(self->fd, &job));
+	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "10000"));
+	ASSERT_EQ(0, bt_write_file(PARAMETERS "job_limit_ms", "500"));
+	begin = bt_deadline(0);
+	EXPECT_EQ(-ETIME, bt_run(self->fd, self->queue, job));
+	/* Before it could have been taken for one without progress. */
+	EXPECT_GT(timeout_ms * 1000000, bt_deadline(0) - begin);
+	EXPECT_EQ(0, bt_write_file(PARAMETERS "job_limit_ms", limit));
+	EXPECT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", timeout));
+	ASSERT_EQ(0, bt_context_info(self->fd, &info));
+	EXPECT_EQ(DRM_BITNPU_BAN_HANG, info.ban);
+	EXPECT_EQ(1, info.resets);
+	EXPECT_EQ(0, bt_run_matmul(self->other[0], self->other_queue[0], &self->other_mm[0]));
+}
+
+/* So many jobs and no more wait at once, and others may queue theirs. */
+TEST_F_TIMEOUT(recovery, pending_jobs, 180)
+{
+	static struct drm_bitnpu_job jobs[DRM_BITNPU_MAX_JOBS];
+	uint32_t done, count = 0;
+	char timeout[16];
+	int ret;
+
+	ASSERT_LT(0, bt_read_file(PARAMETERS "timeout_ms", timeout, sizeof(timeout)));
+	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "20000"));
+	ASSERT_EQ(0, fault("hang", 1));
+	do {
+		ret = bt_submit(self->fd, self->queue, jobs, DRM_BITNPU_MAX_JOBS, &done);
+		count += done;
+	} while (!ret && count <= DRM_BITNPU_MAX_PENDING);
+	EXPECT_EQ(-EBUSY, ret);
+	EXPECT_EQ(DRM_BITNPU_MAX_PENDING, count);
+	EXPECT_EQ(0, bt_submit(self->other[0], self->other_queue[0], jobs, 1, &done));
+	EXPECT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "100"));
+	/* The watch looks once more at the old pace, a quarter of the timeout later. */
+	EXPECT_EQ(0, bt_run_matmul(self->other[0], self->other_queue[0], &self->other_mm[0]));
+	EXPECT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", timeout));
 }
 
 TEST_F_TIMEOUT(recovery, reset_fails_once, 120)

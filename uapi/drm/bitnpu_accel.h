@@ -402,6 +402,8 @@ struct drm_bitnpu_job {
 #define DRM_BITNPU_MAX_JOBS		256
 #define DRM_BITNPU_MAX_JOB_BOS		4096
 #define DRM_BITNPU_MAX_JOB_SYNCS	256
+/** DRM_BITNPU_MAX_PENDING - jobs of a context that have been queued and have not ended */
+#define DRM_BITNPU_MAX_PENDING		4096
 
 /**
  * struct drm_bitnpu_submit - DRM_IOCTL_BITNPU_SUBMIT: queue jobs
@@ -419,8 +421,8 @@ struct drm_bitnpu_job {
  * A job's fence ends with 0 or, as sync_file and syncobj report it:
  * EINVAL: a command was refused; EFAULT: memory not mapped or not writable; ETIME: no progress;
  * EIO: the device failed, or was reset while it ran a job that is not restartable; ECANCELED: an
- * earlier job of the context failed before this one ran, or the process was killed; ENODEV: the
- * device is gone.
+ * earlier job of the context failed before this one ended, or the process was killed; ENODEV: the
+ * device is gone.  A cancelled job may have run, all or part of it, before its fence signalled.
  * The first failure bans the context, because what its later jobs read may be
  * wrong: they are cancelled, and further submissions fail with ENOTRECOVERABLE.
  * DRM_BITNPU_QUERY_CONTEXT tells why.  A new open file is a new context.  Whether a fence that a
@@ -429,8 +431,9 @@ struct drm_bitnpu_job {
  * Jobs still run when the file is closed, but not those that have not begun when a signal kills the
  * process.
  *
- * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, EINTR, ENOTRECOVERABLE
- * (banned), ENODEV (gone, or given up after failed resets).
+ * Errors: EINVAL, EFAULT, ENOENT (queue, buffer or syncobj), ENOMEM, E2BIG, EINTR, EBUSY
+ * (%DRM_BITNPU_MAX_PENDING: wait until a job has ended), ENOTRECOVERABLE (banned), ENODEV (gone, or
+ * given up after failed resets).
  */
 struct drm_bitnpu_submit {
 	__u32 queue;
