@@ -97,8 +97,8 @@ extern const struct dev_pm_ops bitnpu_pm_ops;
  * @dev: bus device; its driver data becomes the &struct bitnpu_device
  * @regmap: registers, 32 bits wide, usable in atomic context
  * @irq: number of the interrupt
- * @isolate: cuts the NPU's accesses to memory off, for when no reset does, and before that memory is
- *	freed; may sleep.  NULL: the bus cannot.
+ * @isolate: cuts the NPU off from memory, for when no reset does, and before that memory is freed;
+ *	may sleep.  NULL: the bus cannot.
  *
  * Return: 0 or a negative errno, logged with dev_err_probe().
  */
@@ -127,7 +127,7 @@ int bitnpu_device_reset(struct bitnpu_device *bdev);
  */
 int bitnpu_device_start(struct bitnpu_device *bdev);
 
-/** bitnpu_device_isolate() - it cannot be reset, and memory that it may access is about to be freed */
+/** bitnpu_device_isolate() - it cannot be reset, and memory that it may access will be freed */
 void bitnpu_device_isolate(struct bitnpu_device *bdev);
 
 /** bitnpu_device_quiesce() - mask interrupts, stop serving rings, wait for the interrupt thread */

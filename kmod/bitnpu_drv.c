@@ -141,8 +141,8 @@ static const struct drm_ioctl_desc bitnpu_ioctls[] = {
 };
 
 /*
- * The two ioctls of drm_ioctl.c and drm_auth.c that look at the file's master and need no privilege: an
- * accel file has none, and kernels such as 6.12 follow the null pointer.
+ * The two ioctls of drm_ioctl.c and drm_auth.c that look at the file's master and need no
+ * privilege: an accel file has none, and kernels such as 6.12 follow the null pointer.
  */
 static bool needs_master(unsigned int cmd)
 {
@@ -164,21 +164,20 @@ static long bitnpu_compat_ioctl(struct file *file, unsigned int cmd, unsigned lo
 #define bitnpu_compat_ioctl	NULL
 #endif
 
-static const struct file_operations accel_fops = {
+/* DRM_ACCEL_FOPS but for the ioctls. */
+static const struct file_operations bitnpu_fops = {
 	.owner = THIS_MODULE,
-	DRM_ACCEL_FOPS,
+	.open = accel_open,
+	.release = drm_release,
+	.unlocked_ioctl = bitnpu_ioctl,
+	.compat_ioctl = bitnpu_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	.mmap = drm_gem_mmap,
+	.show_fdinfo = drm_show_fdinfo,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
 };
-
-static struct file_operations bitnpu_fops __ro_after_init;
-
-/* What this kernel has for accel devices, but for the ioctls: an initializer cannot say so. */
-static void __init bitnpu_fops_init(void)
-{
-	bitnpu_fops = accel_fops;
-	bitnpu_fops.unlocked_ioctl = bitnpu_ioctl;
-	bitnpu_fops.compat_ioctl = bitnpu_compat_ioctl;
-	bitnpu_fops.show_fdinfo = drm_show_fdinfo;
-}
 
 const struct drm_driver bitnpu_drm_driver = {
 	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
@@ -199,10 +198,8 @@ const struct drm_driver bitnpu_drm_driver = {
 
 static int __init bitnpu_init(void)
 {
-	int ret;
+	int ret = bitnpu_jobs_init();
 
-	bitnpu_fops_init();
-	ret = bitnpu_jobs_init();
 	if (ret)
 		return ret;
 	ret = bitnpu_platform_register();

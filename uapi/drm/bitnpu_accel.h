@@ -237,7 +237,8 @@ struct drm_bitnpu_bo_info {
  * @flags: in: zero
  * @offset: out: offset to pass to mmap() on this file
  *
- * mmap() of an imported buffer is its exporter's: it fails as that one says when it cannot be mapped.
+ * mmap() of an imported buffer is its exporter's, and fails as that one says when it cannot be
+ * mapped.
  *
  * Errors: EINVAL, ENOENT (handle).
  */
