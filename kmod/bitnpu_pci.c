@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PCI glue: registers in BAR 0, one interrupt.  No number is assigned yet: a vendor adds his own to
- * the table, or tries it with
+ * PCI glue: registers in BAR 0, one interrupt.  No number is assigned yet: a vendor adds a table of
+ * his own, or tries it with
  *	echo "VENDOR DEVICE" > /sys/bus/pci/drivers/bitnpu/new_id
  */
 #include <linux/pci.h>
@@ -58,13 +58,9 @@ static void bitnpu_pci_remove(struct pci_dev *pdev)
 	pci_free_irq_vectors(pdev);
 }
 
-static const struct pci_device_id bitnpu_pci_ids[] = {
-	{ }
-};
-
+/* Without .id_table as yet: with an empty one the PCI core would refuse every new_id. */
 static struct pci_driver bitnpu_pci_driver = {
 	.name = "bitnpu",
-	.id_table = bitnpu_pci_ids,
 	.probe = bitnpu_pci_probe,
 	.remove = bitnpu_pci_remove,
 	.driver.pm = pm_ptr(&bitnpu_pm_ops),

@@ -7,7 +7,7 @@ KASAN_SECONDS	?= 60
 kasan_build	:= $(BUILD)/kasan
 kasan_seed	= $(if $(KASAN_SEED),$(KASAN_SEED),$$(date +%s))
 kasan_tests	= $(kselftests) \
-		  "$(kselftest_dir)/bitnpu_soak $(KASAN_SECONDS) $(kasan_seed)" \
+		  "tests/vm/test_pci.sh" "$(kselftest_dir)/bitnpu_soak $(KASAN_SECONDS) $(kasan_seed)" \
 		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed)" \
 		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed) failslab"
 
@@ -20,5 +20,5 @@ check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first 
 		--release $$(cat $$kernel/include/config/kernel.release)" && \
 	$(RUN_TESTS) -j 1 -s kasan -t 600 "tests/vm/run-tests $(kasan_build) kasan-suspend --timeout 500 \
 		$$boot $(call suspend_carry,$(kasan_build)) -- '$(suspend_test)'" \
-		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 $$boot \
+		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 --device edu $$boot \
 		-- $(subst ",',$(kasan_tests))"

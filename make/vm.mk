@@ -34,13 +34,14 @@ suspend_carry	= $(addprefix --carry ,$(firstword $(suspend_test)) $(1)/modules/b
 vm_tests	= $(kselftests) \
 		  "BITNPU_MODULES=$(BUILD)/modules BITNPU_SELFTESTS=$(kselftest_dir) \
 			tests/kselftest/test_reload.sh" \
+		  "tests/vm/test_pci.sh" \
 		  "tests/vm/test_counters.py" \
 		  "tests/vm/model.sh $(BUILD)" \
 		  "CMOCKA_MESSAGE_OUTPUT=TAP $(accel_test)" \
 		  "$(conformance) --device accel --quick --cases 1"
 
 suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" "tests/vm/test_leaks.py" \
-		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 -- $(vm_tests)' \
+		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 --device edu -- $(vm_tests)' \
 		  'tests/vm/run-tests $(BUILD) suspend --timeout 300 $(call suspend_carry,$(BUILD)) \
 			-- "$(suspend_test)"'
 
