@@ -544,6 +544,22 @@ BITNPU_API void bitnpu_session_destroy(struct bitnpu_session *session);
  */
 BITNPU_API int bitnpu_session_eval(struct bitnpu_session *session, const uint32_t *tokens,
 				   size_t count, const float **logits, struct bitnpu_error *err);
+/**
+ * bitnpu_sessions_eval() - run one token of each of several sessions through the model at once
+ * @sessions: different ones of one model with the same n_ctx, without a trace.  They run on the first
+ *	one's device, whose n_batch is the most; what they do is counted in its statistics
+ * @tokens: one a session, following what its KV cache holds
+ * @count: how many
+ * @logits: for each session what bitnpu_session_eval() would give, bit for bit
+ * @err: optional
+ *
+ * The weights are read once for all of them: decoding several texts costs little more than one.
+ *
+ * Return: as bitnpu_session_eval(), -EINVAL too for sessions that do not go together; every KV cache is
+ * then as before the call.
+ */
+BITNPU_API int bitnpu_sessions_eval(struct bitnpu_session *const *sessions, const uint32_t *tokens,
+				    size_t count, const float **logits, struct bitnpu_error *err);
 /** bitnpu_session_position() - Return: tokens in the KV cache */
 BITNPU_API uint32_t bitnpu_session_position(const struct bitnpu_session *session);
 /** bitnpu_session_rewind() - forget every token from @position on; later positions are ignored */

@@ -88,11 +88,16 @@ static int build_plan(struct bitnpu_session *s, uint32_t m, struct bitnpu_plan *
 	return ret;
 }
 
-int bitnpu_plan_head(struct bitnpu_session *s, struct bitnpu_error *err)
+int bitnpu_plan_head(struct bitnpu_session *s, uint32_t rows, struct bitnpu_cmdlist **list,
+		     struct bitnpu_error *err)
 {
-	struct bitnpu_cmd_matmul cmd = matmul(s, &s->head, 1);
+	struct bitnpu_cmd_matmul cmd = matmul(s, &s->head, rows);
+	int ret = 0;
 
-	return bitnpu_cmdlist_create(s->ctx, &cmd, sizeof(cmd), &s->head_list, err);
+	if (!s->head_lists[rows - 1])
+		ret = bitnpu_cmdlist_create(s->ctx, &cmd, sizeof(cmd), &s->head_lists[rows - 1], err);
+	*list = s->head_lists[rows - 1];
+	return ret;
 }
 
 /* A plan of one token or a whole batch is never given up for a remainder's. */
@@ -131,5 +136,7 @@ void bitnpu_plan_free_all(struct bitnpu_session *s)
 {
 	for (int i = 0; i < BITNPU_PLANS; i++)
 		free_plan(s, &s->plans[i]);
-	bitnpu_cmdlist_destroy(s->head_list);
+	for (uint32_t i = 0; s->head_lists && i < s->head_rows; i++)
+		bitnpu_cmdlist_destroy(s->head_lists[i]);
+	free(s->head_lists);
 }

@@ -107,6 +107,7 @@ static int create_trace_rows(struct bitnpu_session *s, struct bitnpu_error *err)
 static int create_on_device(struct bitnpu_session *s, struct bitnpu_error *err)
 {
 	const struct bitnpu_plan *plan;
+	struct bitnpu_cmdlist *head;
 	int ret = bitnpu_context_create(s->dev, &s->ctx, err);
 
 	if (!ret)
@@ -116,7 +117,7 @@ static int create_on_device(struct bitnpu_session *s, struct bitnpu_error *err)
 	if (!ret)
 		ret = bitnpu_session_buffers(s, err);
 	if (!ret)
-		ret = bitnpu_plan_head(s, err);
+		ret = bitnpu_plan_head(s, 1, &head, err);
 	if (!ret)
 		ret = bitnpu_plan_get(s, 1, &plan, err);
 	return ret;
@@ -249,6 +250,60 @@ int bitnpu_session_eval(struct bitnpu_session *s, const uint32_t *tokens, size_t
 	if (ret)
 		return ret;
 	*logits = s->scratch.logits;
+	return 0;
+}
+
+/* What @members have to have in common, and room for a token each. */
+static int check_members(struct bitnpu_session *const *members, const uint32_t *tokens, size_t count,
+			 struct bitnpu_error *err)
+{
+	const struct bitnpu_session *first = count ? members[0] : NULL;
+
+	if (!count)
+		return bitnpu_fail(err, -EINVAL, "no sessions to evaluate");
+	if (count > first->params.n_batch)
+		return bitnpu_fail(err, -EINVAL, "%zu sessions at once, n_batch of the first is %u",
+				   count, first->params.n_batch);
+	for (size_t i = 0; i < count; i++) {
+		const struct bitnpu_session *s = members[i];
+		int ret;
+
+		if (s->model != first->model || s->params.n_ctx != first->params.n_ctx)
+			return bitnpu_fail(err, -EINVAL,
+					   "session %zu: another model or n_ctx than the first", i);
+		if (s->params.trace)
+			return bitnpu_fail(err, -EINVAL, "session %zu: is traced", i);
+		for (size_t j = 0; j < i; j++)
+			if (members[j] == s)
+				return bitnpu_fail(err, -EINVAL, "session %zu is session %zu", i, j);
+		ret = check_tokens(s, &tokens[i], 1, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int bitnpu_sessions_eval(struct bitnpu_session *const *sessions, const uint32_t *tokens, size_t count,
+			 const float **logits, struct bitnpu_error *err)
+{
+	int ret = check_members(sessions, tokens, count, err);
+	uint64_t begin = bitnpu_now_ns();
+	fenv_t env;
+
+	if (ret)
+		return ret;
+	fegetenv(&env);
+	fesetenv(FE_DFL_ENV);
+	ret = bitnpu_step_together(sessions, tokens, count, err);
+	fesetenv(&env);
+	if (ret)
+		return ret;
+	sessions[0]->stats.decode_tokens += count;
+	sessions[0]->stats.decode_ns += bitnpu_now_ns() - begin;
+	for (size_t i = 0; i < count; i++) {
+		sessions[i]->position++;
+		logits[i] = sessions[i]->scratch.logits;
+	}
 	return 0;
 }
 

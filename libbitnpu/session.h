@@ -93,7 +93,8 @@ struct bitnpu_scratch {
  * @x: quantized activations, n_batch rows of any stage
  * @y: exact sums, n_batch rows of each matrix of a stage
  * @plans: by nothing; see @m
- * @head_list: the head for one token
+ * @head_lists: the head for 1 to @head_rows tokens, each built on first use
+ * @head_rows: tokens whose sums of the head y has room for
  * @uses: counts bitnpu_plan_get()
  * @kv: keys and values of the tokens so far
  * @scratch: host floats
@@ -114,7 +115,8 @@ struct bitnpu_session {
 	struct bitnpu_site head;
 	struct bitnpu_bo *x, *y;
 	struct bitnpu_plan plans[BITNPU_PLANS];
-	struct bitnpu_cmdlist *head_list;
+	struct bitnpu_cmdlist **head_lists;
+	uint32_t head_rows;
 	uint64_t uses;
 	struct bitnpu_kv_cache kv;
 	struct bitnpu_scratch scratch;
@@ -145,8 +147,9 @@ int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err);
 
 /** bitnpu_stage_of() - Return: the stage whose list holds @matrix */
 enum bitnpu_stage bitnpu_stage_of(enum bitnpu_matrix matrix);
-/** bitnpu_plan_head() - build the head's list */
-int bitnpu_plan_head(struct bitnpu_session *s, struct bitnpu_error *err);
+/** bitnpu_plan_head() - the head's list for @rows tokens, up to head_rows; the session owns it */
+int bitnpu_plan_head(struct bitnpu_session *s, uint32_t rows, struct bitnpu_cmdlist **list,
+		     struct bitnpu_error *err);
 /** bitnpu_plan_get() - the lists of a step of @m tokens, built on first use; the session owns them */
 int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **plan,
 		    struct bitnpu_error *err);
@@ -155,13 +158,27 @@ void bitnpu_plan_free_all(struct bitnpu_session *s);
 
 /**
  * bitnpu_step() - run tokens through the model
- * @s: the session; the tokens take positions @s->position on, which is left unchanged
+ * @s: whose buffers and command lists are used
  * @tokens: in the vocabulary
- * @m: 1 to n_batch, and no more than the KV cache has room for
+ * @m: 1 to n_batch
  * @head: whether to compute logits after the last token
  * @err: optional
+ *
+ * The tokens take positions @s->position on, which is left unchanged; the KV cache has room for them.
  */
 int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
 		struct bitnpu_error *err);
+
+/**
+ * bitnpu_step_together() - run one token of each of several sessions through the model
+ * @members: the first one's buffers and command lists are used; all are alike
+ * @tokens: one a session
+ * @m: 1 to n_batch
+ * @err: optional
+ *
+ * A token takes its session's position, which is left unchanged; its logits go to its session.
+ */
+int bitnpu_step_together(struct bitnpu_session *const *members, const uint32_t *tokens, uint32_t m,
+			 struct bitnpu_error *err);
 
 #endif /* BITNPU_SESSION_H */

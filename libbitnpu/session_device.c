@@ -74,7 +74,7 @@ static uint64_t place(struct bitnpu_site *site, uint64_t used, uint32_t rows)
 
 int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 {
-	uint64_t x_bytes = bitnpu_row_bytes(s->head.w->k, 1);
+	uint64_t x_bytes = (uint64_t)bitnpu_row_bytes(s->head.w->k, 1) * s->params.n_batch;
 	uint64_t y_bytes = place(&s->head, 0, 1);
 	int ret;
 
@@ -91,6 +91,12 @@ int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 			x_bytes = x > x_bytes ? x : x_bytes;
 		}
 	}
+	/* As many rows of the head as fit what the blocks need anyway. */
+	s->head_rows = y_bytes / s->head.y_stride;
+	s->head_rows = s->head_rows < s->params.n_batch ? s->head_rows : s->params.n_batch;
+	s->head_lists = calloc(s->head_rows, sizeof(struct bitnpu_cmdlist *));
+	if (!s->head_lists)
+		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
 	ret = bitnpu_bo_create(s->ctx, x_bytes, 0, &s->x, err);
 	if (!ret)
 		ret = bitnpu_bo_create(s->ctx, y_bytes, 0, &s->y, err);

@@ -26,6 +26,7 @@
 /**
  * struct step - a session and the step it runs
  * @s: the session
+ * @members: sessions of the rows, or NULL when all are @s, one position after the other
  * @ops: float operations
  * @plan: command lists
  * @tokens: their numbers in the vocabulary
@@ -37,6 +38,7 @@
  */
 struct step {
 	struct bitnpu_session *s;
+	struct bitnpu_session *const *members;
 	const struct bitnpu_hostops *ops;
 	const struct bitnpu_plan *plan;
 	const uint32_t *tokens;
@@ -51,6 +53,16 @@ static void trace(const struct bitnpu_session *s, int layer, const char *name,
 {
 	if (s->params.trace)
 		s->params.trace(s->params.trace_user, layer, name, element, data, bytes);
+}
+
+static struct bitnpu_session *session_of(const struct step *st, uint32_t row)
+{
+	return st->members ? st->members[row] : st->s;
+}
+
+static uint32_t position_of(const struct step *st, uint32_t row)
+{
+	return st->members ? st->members[row]->position : st->s->position + row;
 }
 
 /* ---- host to device and back ----------------------------------------------------------------- */
@@ -200,7 +212,7 @@ static void enter_pass(void *arg, uint32_t row, unsigned int thread)
 	uint32_t head_dim = model->info.head_dim;
 
 	bitnpu_weights_dequantize_row(&model->embedding, st->tokens[row], residual_of(st, row));
-	bitnpu_rope_table(st->s->position + row, head_dim, model->rope_base,
+	bitnpu_rope_table(position_of(st, row), head_dim, model->rope_base,
 			  st->s->scratch.rope + (size_t)row * head_dim);
 	feed_residual(st, row, 0, BITNPU_ATTN_NORM);
 }
@@ -227,15 +239,15 @@ static void remember_pass(void *arg, uint32_t row, unsigned int thread)
 	take(st, BITNPU_ATTN_V, row, v);
 	st->ops->rope(queries_of(st, row), info->n_head, info->head_dim, table);
 	st->ops->rope(k, info->n_head_kv, info->head_dim, table);
-	bitnpu_kv_store(&s->kv, st->layer, s->position + row, k, v);
+	bitnpu_kv_store(&session_of(st, row)->kv, st->layer, position_of(st, row), k, v);
 }
 
 static struct bitnpu_attention view(const struct step *st, uint32_t row, uint32_t head)
 {
 	const struct bitnpu_model_info *info = &st->s->model->info;
 
-	return bitnpu_kv_view(&st->s->kv, st->layer, head, info->n_head / info->n_head_kv,
-			      st->s->position + row + 1);
+	return bitnpu_kv_view(&session_of(st, row)->kv, st->layer, head,
+			      info->n_head / info->n_head_kv, position_of(st, row) + 1);
 }
 
 static float *queries_of_head(const struct step *st, uint32_t row, uint32_t head)
@@ -330,7 +342,7 @@ static float *scores_of_head(const struct step *st, const struct bitnpu_attentio
 static void scores_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct step *st = arg;
-	uint32_t blocks = blocks_of(st->s->position + 1, SCORE_POSITIONS);
+	uint32_t blocks = blocks_of(position_of(st, 0) + 1, SCORE_POSITIONS);
 	uint32_t head = index / blocks, first = index % blocks * SCORE_POSITIONS;
 	const struct bitnpu_attention a = view(st, 0, head);
 
@@ -342,7 +354,7 @@ static void scores_pass(void *arg, uint32_t index, unsigned int thread)
 static void softmax_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct step *st = arg;
-	size_t n = (size_t)st->s->position + 1;
+	size_t n = (size_t)position_of(st, 0) + 1;
 
 	st->ops->softmax(st->s->scratch.scores + index * n, n);
 }
@@ -377,7 +389,7 @@ static void attend_one(struct step *st)
 {
 	const struct bitnpu_model_info *info = &st->s->model->info;
 	struct bitnpu_pool *pool = st->s->pool;
-	uint32_t n = st->s->position + 1;
+	uint32_t n = position_of(st, 0) + 1;
 
 	if (n < SCORE_POSITIONS) {
 		attend_pass(st, 0, 0);
@@ -441,60 +453,102 @@ static int ffn_branch(struct step *st)
 	return end_host(st);
 }
 
+/* Rows of the head's submission and the first of them. */
+struct head_rows {
+	const struct step *st;
+	uint32_t first;
+};
+
 static void logits_pass(void *arg, uint32_t index, unsigned int thread)
 {
-	const struct step *st = arg;
-	uint32_t n = st->s->model->info.n_vocab, first = index * LOGITS;
+	const struct head_rows *rows = arg;
+	const struct step *st = rows->st;
+	uint32_t n = st->s->model->info.n_vocab, blocks = blocks_of(n, LOGITS);
+	uint32_t row = index / blocks, first = index % blocks * LOGITS;
 
-	take_part(st, &st->s->head, 0, first, n - first < LOGITS ? n - first : LOGITS,
-		  st->s->scratch.logits + first);
+	take_part(st, &st->s->head, row, first, n - first < LOGITS ? n - first : LOGITS,
+		  session_of(st, rows->first + row)->scratch.logits + first);
 }
 
-/* Logits after the last token. */
-static int head(struct step *st)
+static int feed_head(struct step *st, uint32_t first, uint32_t count)
 {
 	struct bitnpu_session *s = st->s;
 	const struct bitnpu_model *model = s->model;
-	const float *last = residual_of(st, st->m - 1);
-	uint32_t n_embd = model->info.n_embd, n_vocab = model->info.n_vocab;
+	uint32_t n = model->info.n_embd;
 	int ret = begin_host(st, false, true);
 
 	if (ret)
 		return ret;
-	feed(st, 0, last, n_embd, model->output_norm);
+	for (uint32_t row = 0; row < count; row++)
+		feed(st, row, residual_of(st, first + row), n, model->output_norm);
 	if (s->params.trace)
-		st->ops->rms_norm(last, model->output_norm, n_embd, model->rms_eps,
+		st->ops->rms_norm(residual_of(st, first), model->output_norm, n, model->rms_eps,
 				  s->scratch.normed);
-	trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed, n_embd * sizeof(float));
-	ret = end_host(st);
+	trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed, n * sizeof(float));
+	return end_host(st);
+}
+
+/* Logits after @count rows from @first on, at most the session's head_rows. */
+static int head(struct step *st, uint32_t first, uint32_t count)
+{
+	struct bitnpu_session *s = st->s;
+	struct head_rows rows = { .st = st, .first = first };
+	uint32_t n_vocab = s->model->info.n_vocab;
+	struct bitnpu_cmdlist *list;
+	int ret = bitnpu_plan_head(s, count, &list, st->err);
+
 	if (!ret)
-		ret = run(s, s->head_list, st->err);
+		ret = feed_head(st, first, count);
+	if (!ret)
+		ret = run(s, list, st->err);
 	if (!ret)
 		ret = begin_host(st, true, false);
 	if (ret)
 		return ret;
-	trace_sums(st, -1, "output", &s->head, 1);
-	bitnpu_pool_run(s->pool, blocks_of(n_vocab, LOGITS), logits_pass, st);
+	trace_sums(st, -1, "output", &s->head, count);
+	bitnpu_pool_run(s->pool, count * blocks_of(n_vocab, LOGITS), logits_pass, &rows);
 	trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits, (size_t)n_vocab * sizeof(float));
 	return end_host(st);
+}
+
+/* From tokens to the last block's residual stream. */
+static int blocks(struct step *st)
+{
+	const struct bitnpu_model_info *info = &st->s->model->info;
+	int ret = bitnpu_plan_get(st->s, st->m, &st->plan, st->err);
+
+	if (!ret)
+		ret = enter(st);
+	for (; !ret && st->layer < info->n_layer; st->layer++) {
+		ret = attention_branch(st);
+		if (!ret)
+			ret = ffn_branch(st);
+		if (!ret)
+			trace(st->s, (int)st->layer, "layer", BITNPU_ELEMENT_FLOAT,
+			      st->s->scratch.residual,
+			      (size_t)st->m * info->n_embd * sizeof(float));
+	}
+	return ret;
 }
 
 int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool with_head,
 		struct bitnpu_error *err)
 {
-	const struct bitnpu_model_info *info = &s->model->info;
 	struct step st = { .s = s, .ops = bitnpu_hostops(), .tokens = tokens, .m = m, .err = err };
-	int ret = bitnpu_plan_get(s, m, &st.plan, err);
+	int ret = blocks(&st);
 
-	if (!ret)
-		ret = enter(&st);
-	for (; !ret && st.layer < info->n_layer; st.layer++) {
-		ret = attention_branch(&st);
-		if (!ret)
-			ret = ffn_branch(&st);
-		if (!ret)
-			trace(s, (int)st.layer, "layer", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
-			      (size_t)m * info->n_embd * sizeof(float));
-	}
-	return !ret && with_head ? head(&st) : ret;
+	return !ret && with_head ? head(&st, m - 1, 1) : ret;
+}
+
+int bitnpu_step_together(struct bitnpu_session *const *members, const uint32_t *tokens, uint32_t m,
+			 struct bitnpu_error *err)
+{
+	struct step st = { .s = members[0], .members = members, .ops = bitnpu_hostops(),
+			   .tokens = tokens, .m = m, .err = err };
+	uint32_t most = st.s->head_rows;
+	int ret = blocks(&st);
+
+	for (uint32_t row = 0; !ret && row < m; row += most)
+		ret = head(&st, row, m - row < most ? m - row : most);
+	return ret;
 }

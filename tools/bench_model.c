@@ -36,6 +36,8 @@ struct work {
  * @info: the device
  * @sessions: @what->parallel of them
  * @tokens: as many as the context holds
+ * @next: the next of each session of a step
+ * @logits: after it
  * @n_ctx: positions of a KV cache
  * @prefill: length of the prompt measured now
  * @depth: of the decoding measured now
@@ -46,7 +48,8 @@ struct model_bench {
 	struct bitnpu_bench *bench;
 	const struct bitnpu_device_info *info;
 	struct bitnpu_session **sessions;
-	uint32_t *tokens;
+	uint32_t *tokens, *next;
+	const float **logits;
 	uint32_t n_ctx, prefill, depth;
 	struct work work;
 };
@@ -60,16 +63,19 @@ static int run_prefill(void *user, struct bitnpu_error *err)
 	return bitnpu_session_eval(b->sessions[0], b->tokens, b->prefill, &logits, err);
 }
 
-/* One token of each session. */
+/* One token of each session, as many sessions at once as a batch has room for. */
 static int decode_step(struct model_bench *b, uint32_t position, struct bitnpu_error *err)
 {
-	const float *logits;
+	uint32_t parallel = b->what->parallel, count;
 	int failed = 0;
 
-	for (uint32_t i = 0; i < b->what->parallel && !failed; i++) {
+	for (uint32_t i = 0; i < parallel && !failed; i += count) {
+		count = parallel - i < b->what->batch ? parallel - i : b->what->batch;
+		for (uint32_t j = 0; j < count; j++)
+			b->next[j] = b->tokens[position];
 		if (bitnpu_interrupted())
 			return -ECANCELED;
-		failed = bitnpu_session_eval(b->sessions[i], &b->tokens[position], 1, &logits, err);
+		failed = bitnpu_sessions_eval(b->sessions + i, b->next, count, b->logits, err);
 	}
 	return failed;
 }
@@ -143,6 +149,7 @@ static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_e
 	uint32_t steps = b->what->decode, parallel = b->what->parallel;
 	struct bitnpu_bench_row row = { .kind = "decode", .tokens = steps, .depth = depth,
 					.parallel = parallel };
+	uint32_t reads = (parallel + b->what->batch - 1) / b->what->batch;
 	const struct work *work = &b->work;
 	double positions;
 	int failed;
@@ -159,8 +166,9 @@ static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_e
 	row.tokens_per_s = (double)steps * parallel / row.seconds;
 	/* the first of the tokens sees depth + 1 positions, the last depth + steps */
 	positions = steps * (depth + (steps + 1) / 2.0);
-	bitnpu_bench_rates(&row, parallel * (steps * (work->block_bytes + work->head_bytes) +
-					     positions * work->position_bytes),
+	/* sessions of one step share the weights */
+	bitnpu_bench_rates(&row, (double)steps * reads * (work->block_bytes + work->head_bytes) +
+				 parallel * positions * work->position_bytes,
 			   (double)parallel * steps *
 			   (work->block_operations + work->head_operations));
 	bitnpu_bench_add_row(b->bench, &row);
@@ -237,7 +245,11 @@ int bitnpu_bench_model(struct bitnpu_bench *bench, struct bitnpu_device *device,
 		goto destroy;
 	find_work(&b);
 	make_tokens(&b);
+	b.next = bitnpu_tool_realloc(NULL, what->parallel, sizeof(*b.next));
+	b.logits = bitnpu_tool_realloc(NULL, what->parallel, sizeof(*b.logits));
 	failed = measure(&b, err);
+	free(b.logits);
+	free(b.next);
 	free(b.tokens);
 destroy:
 	while (count)

@@ -403,6 +403,103 @@ static void test_deep(void **state)
 	bitnpu_device_close(dev);
 }
 
+#define TOGETHER 9
+
+/* Sequences of different lengths, one token each at once: each as if it were alone. */
+static void check_together(struct bitnpu_model *model, const char *device)
+{
+	struct bitnpu_device *dev = open_device(device);
+	struct bitnpu_session *together[TOGETHER], *alone = new_session(model, dev, 64, 16);
+	size_t bytes = model->info.n_vocab * sizeof(float);
+	uint32_t tokens[TOGETHER][MAX_TOKENS], next[TOGETHER], length[TOGETHER];
+	const float *logits[TOGETHER];
+
+	for (int i = 0; i < TOGETHER; i++) {
+		together[i] = new_session(model, dev, 64, 16);
+		length[i] = 1 + test_random_below(&rng, MAX_TOKENS - 4);
+		random_tokens(model, tokens[i], MAX_TOKENS);
+		eval(together[i], tokens[i], length[i]);
+	}
+	for (int step = 0; step < 3; step++) {
+		uint32_t count = step == 1 ? TOGETHER / 2 : TOGETHER;
+
+		for (uint32_t i = 0; i < count; i++)
+			next[i] = tokens[i][length[i]++];
+		assert_int_equal(bitnpu_sessions_eval(together, next, count, logits, NULL), 0);
+		for (uint32_t i = 0; i < count; i++) {
+			float *got = checked(malloc(bytes));
+
+			memcpy(got, logits[i], bytes);
+			assert_int_equal(bitnpu_session_position(together[i]), length[i]);
+			bitnpu_session_rewind(alone, 0);
+			assert_same_logits(model, eval(alone, tokens[i], length[i]), got, "together");
+			free(got);
+		}
+	}
+	for (int i = 0; i < TOGETHER; i++)
+		bitnpu_session_destroy(together[i]);
+	bitnpu_session_destroy(alone);
+	bitnpu_device_close(dev);
+}
+
+static void test_together(void **state)
+{
+	for (size_t i = 0; i < SHAPES; i++) {
+		check_together(models[i], "golden");
+		check_together(models[i], "cpu");
+	}
+}
+
+static void see_nothing(void *user, int layer, const char *name, enum bitnpu_element element,
+			const void *data, size_t bytes)
+{
+}
+
+static void refuse_together(struct bitnpu_session *a, struct bitnpu_session *b, uint32_t token,
+			    size_t count, int code, const char *words)
+{
+	struct bitnpu_session *sessions[] = { a, b, a };
+	const float *logits[3] = { NULL };
+	struct bitnpu_error err;
+
+	assert_int_equal(bitnpu_sessions_eval(sessions, (uint32_t[]){ 1, token, 1 }, count, logits,
+					      &err), code);
+	if (!strstr(err.message, words))
+		fail_msg("'%s' does not say '%s'", err.message, words);
+	assert_null(logits[0]);
+	assert_int_equal(bitnpu_session_position(a), 5);
+}
+
+static void test_together_refused(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *a = new_session(models[0], dev, 8, 2), *b;
+	struct bitnpu_session_params traced = { .n_ctx = 8, .trace = see_nothing };
+	uint32_t tokens[8];
+
+	random_tokens(models[0], tokens, 8);
+	eval(a, tokens, 5);
+	b = new_session(models[0], dev, 8, 2);
+	refuse_together(a, b, 0, 0, -EINVAL, "no sessions");
+	refuse_together(a, b, 0, 3, -EINVAL, "3 sessions at once, n_batch of the first is 2");
+	refuse_together(a, a, 0, 2, -EINVAL, "session 1 is session 0");
+	refuse_together(a, b, models[0]->info.n_vocab, 2, -EINVAL, "the vocabulary has");
+	eval(b, tokens, 8);
+	refuse_together(a, b, 0, 2, -ENOSPC, "the context is full");
+	bitnpu_session_destroy(b);
+	b = new_session(models[0], dev, 9, 2);
+	refuse_together(a, b, 0, 2, -EINVAL, "session 1: another model or n_ctx");
+	bitnpu_session_destroy(b);
+	b = new_session(models[1], dev, 8, 2);
+	refuse_together(a, b, 0, 2, -EINVAL, "session 1: another model or n_ctx");
+	bitnpu_session_destroy(b);
+	assert_int_equal(bitnpu_session_create(models[0], dev, &traced, &b, NULL), 0);
+	refuse_together(a, b, 0, 2, -EINVAL, "session 1: is traced");
+	bitnpu_session_destroy(b);
+	bitnpu_session_destroy(a);
+	bitnpu_device_close(dev);
+}
+
 static void test_rewind(void **state)
 {
 	struct bitnpu_device *dev = open_device("golden");
@@ -814,7 +911,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_batches),
-		cmocka_unit_test(test_deep), cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_deep), cmocka_unit_test(test_together),
+		cmocka_unit_test(test_together_refused), cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_devices),
