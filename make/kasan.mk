@@ -20,5 +20,5 @@ check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first 
 		--release $$(cat $$kernel/include/config/kernel.release)" && \
 	$(RUN_TESTS) -j 1 -s kasan -t 600 "tests/vm/run-tests $(kasan_build) kasan-suspend --timeout 500 \
 		$$boot $(call suspend_carry,$(kasan_build)) -- '$(suspend_test)'" \
-		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 --device edu $$boot \
+		-t 3600 "tests/vm/run-tests $(kasan_build) kasan --timeout 3500 $(no_npus) $$boot \
 		-- $(subst ",',$(kasan_tests))"

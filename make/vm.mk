@@ -40,8 +40,11 @@ vm_tests	= $(kselftests) \
 		  "CMOCKA_MESSAGE_OUTPUT=TAP $(accel_test)" \
 		  "$(conformance) --device accel --quick --cases 1"
 
+# PCI devices for the glue to refuse.
+no_npus		:= --device edu --device pci-testdev
+
 suite_vm	= -s vm -t 900 "tests/vm/test_check_log.py" "tests/vm/test_leaks.py" \
-		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 --device edu -- $(vm_tests)' \
+		  'tests/vm/run-tests $(BUILD) kernel --timeout 840 $(no_npus) -- $(vm_tests)' \
 		  'tests/vm/run-tests $(BUILD) suspend --timeout 300 $(call suspend_carry,$(BUILD)) \
 			-- "$(suspend_test)"'
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# In a guest with QEMU's "edu" device: what the PCI glue does with devices that are no NPUs; speaks TAP.
+# In a guest with QEMU's "edu" and "pci-testdev": what the PCI glue does with devices that are no
+# NPUs; speaks TAP.
 driver=/sys/bus/pci/drivers/bitnpu
 count=0
 failed=0
@@ -14,7 +15,9 @@ report() {
 
 find_device() {
 	for device in /sys/bus/pci/devices/*; do
-		[ "$(cat "$device/vendor") $(cat "$device/device")" = "$1" ] && echo "$device" && return
+		read -r vendor <"$device/vendor"
+		read -r number <"$device/device"
+		[ "$vendor $number" = "$1" ] && echo "$device" && return
 	done
 	return 1
 }
@@ -43,28 +46,24 @@ refuse() {
 	is_untouched "$device"
 	report $? "$ids: the device is left as it was"
 	again=0
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3; do
 		echo "${device##*/}" >$driver/bind && again=1
 	done 2>/dev/null
 	is_untouched "$device" || again=1
-	report $again "$ids: ten more times"
+	report $again "$ids: three more times"
 	status=0
 	echo "$ids" >$driver/remove_id || status=1
 	report $status "$ids: the driver forgets the number"
 }
 
 echo 1..10
-if ! edu=$(find_device "0x1234 0x11e8"); then
+if ! edu=$(find_device "0x1234 0x11e8") || ! small=$(find_device "0x1b36 0x0005"); then
 	for number in 1 2 3 4 5 6 7 8 9 10; do
-		echo "ok $number - # SKIP no edu device"
+		echo "ok $number - # SKIP the guest lacks these devices"
 	done
 	exit 4
 fi
 # It has a window as large as an NPU's, and another value in its first register.
 refuse "$edu" "1234 11e8" "register ID is 0x010000ed, not 0x55504e42"
-# The random number generator of the guest: its first window is a small one of ports.
-rng=$(find_device "0x1af4 0x1005")
-echo "${rng##*/}" >"$rng/driver/unbind"
-refuse "$rng" "1af4 1005" "BAR 0 has .*, not 65536"
-echo "${rng##*/}" >/sys/bus/pci/drivers/virtio-pci/bind
+refuse "$small" "1b36 0005" "BAR 0 has .*, not 65536"
 exit $failed
