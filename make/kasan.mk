@@ -12,8 +12,9 @@ kasan_tests	= $(kselftests) \
 		  "$(kselftest_dir)/bitnpu_fuzz $(KASAN_SECONDS) $(kasan_seed) failslab"
 
 .PHONY: check-kasan
-check-kasan: kselftest ## kernel tests on a kernel with sanitizers, built first (KASAN_SECONDS=60)
-	@tools/dependencies vm kasan
+check-kasan: ## kernel tests on a kernel with sanitizers, built first (KASAN_SECONDS=60)
+	@tools/dependencies build vm kasan
+	$(submake) kselftest
 	+@kernel=$$(tests/vm/sanitizer-kernel) && \
 	$(MAKE) --no-print-directory -s modules BUILD=$(kasan_build) KDIR=$$kernel && \
 	boot="--memory 4096 --kernel $$kernel/arch/x86/boot/bzImage --modules $$kernel/root \

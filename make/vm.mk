@@ -56,13 +56,16 @@ $(vm_text): $(BUILD)/bitnpu $(wildcard models/*.gguf)
 		--temp 0 --device golden > $@
 
 .PHONY: check-vm
-check-vm: all tests modules kselftest $(vm_text) ## boot a kernel with the modules and run the kernel tests
-	@tools/dependencies vm
+check-vm: ## boot a kernel with the modules and run the kernel tests
+	@tools/dependencies build check vm
+	$(submake) all tests modules kselftest $(vm_text)
 	@$(RUN_TESTS) $(suite_vm)
 
+# The command is an argument, so that it may contain any character.
 .PHONY: vm
-vm: all modules ## a root shell in a guest that has the device; CMD= runs a command instead
-	@tools/dependencies vm
+vm: ## a root shell in a guest that has the device; CMD= runs a command instead
+	@tools/dependencies build vm
+	$(submake) -s all modules
 	@tests/vm/boot $(if $(CMD),,--interactive) --timeout 86400 sh -c \
 		'tests/vm/load $(BUILD) && PATH=$(abspath $(BUILD)):$$PATH && \
-		$(if $(CMD),$(CMD),tests/vm/greet; exec bash -i || exec sh -i)'
+		$(if $(CMD),eval "$$1",tests/vm/greet; exec bash -i || exec sh -i)' sh "$$CMD"
