@@ -308,16 +308,18 @@ TEST_F_TIMEOUT(recovery, victim_of_a_reset, 180)
 /* Progress does not help a job that runs longer than it may. */
 TEST_F_TIMEOUT(recovery, job_limit, 120)
 {
-	const int64_t timeout_ms = 10000;
+	const int64_t timeout_ms = 20000;
 	struct drm_bitnpu_context_info info;
 	struct drm_bitnpu_job job;
 	char limit[16], timeout[16];
 	int64_t begin;
 
+	if (variant->cores > 1)
+		SKIP(return, "as with one");
 	ASSERT_LT(0, bt_read_file(PARAMETERS "job_limit_ms", limit, sizeof(limit)));
 	ASSERT_LT(0, bt_read_file(PARAMETERS "timeout_ms", timeout, sizeof(timeout)));
 	ASSERT_EQ(0, long_job(self->fd, &job));
-	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "10000"));
+	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "20000"));
 	ASSERT_EQ(0, bt_write_file(PARAMETERS "job_limit_ms", "500"));
 	begin = bt_deadline(0);
 	EXPECT_EQ(-ETIME, bt_run(self->fd, self->queue, job));
@@ -331,27 +333,31 @@ TEST_F_TIMEOUT(recovery, job_limit, 120)
 	EXPECT_EQ(0, bt_run_matmul(self->other[0], self->other_queue[0], &self->other_mm[0]));
 }
 
-/* So many jobs and no more wait at once, and others may queue theirs. */
+/* So many jobs and no more are pending at once, and others may queue theirs. */
 TEST_F_TIMEOUT(recovery, pending_jobs, 180)
 {
 	static struct drm_bitnpu_job jobs[DRM_BITNPU_MAX_JOBS];
-	uint32_t done, count = 0;
+	uint32_t done, count;
 	char timeout[16];
 	int ret;
 
 	ASSERT_LT(0, bt_read_file(PARAMETERS "timeout_ms", timeout, sizeof(timeout)));
-	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "20000"));
+	/* Those that have ended do not count. */
+	for (count = 0; count <= DRM_BITNPU_MAX_PENDING; count += DRM_BITNPU_MAX_JOBS + 1) {
+		ASSERT_EQ(0, bt_submit(self->fd, self->queue, jobs, DRM_BITNPU_MAX_JOBS, NULL));
+		ASSERT_EQ(0, bt_run(self->fd, self->queue, jobs[0]));
+	}
+	ASSERT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "600000"));
 	ASSERT_EQ(0, fault("hang", 1));
+	count = 0;
 	do {
 		ret = bt_submit(self->fd, self->queue, jobs, DRM_BITNPU_MAX_JOBS, &done);
 		count += done;
 	} while (!ret && count <= DRM_BITNPU_MAX_PENDING);
 	EXPECT_EQ(-EBUSY, ret);
 	EXPECT_EQ(DRM_BITNPU_MAX_PENDING, count);
-	EXPECT_EQ(0, bt_submit(self->other[0], self->other_queue[0], jobs, 1, &done));
-	EXPECT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", "100"));
-	/* The watch looks once more at the old pace, a quarter of the timeout later. */
-	EXPECT_EQ(0, bt_run_matmul(self->other[0], self->other_queue[0], &self->other_mm[0]));
+	EXPECT_EQ(0, bt_submit(self->other[0], self->other_queue[0], jobs, 1, NULL));
+	/* They end with the instance. */
 	EXPECT_EQ(0, bt_write_file(PARAMETERS "timeout_ms", timeout));
 }
 
