@@ -36,7 +36,7 @@ lint-scripts:
 	shellcheck .ci/run $$(git ls-files "*.sh") tools/dependencies tests/vm/kernel tests/vm/init \
 		tests/vm/load tests/vm/guest-tests tests/vm/run-tests tests/vm/selftests \
 		tests/vm/sanitizer-kernel tests/vm/leaks tests/vm/greet
-	pyflakes3 tests/run tests/vm/boot tests/vm/check-log $$(git ls-files '*.py')
+	pyflakes3 tests/run tools/bench-peers tests/vm/boot tests/vm/check-log $$(git ls-files '*.py')
 
 # checkpatch comes with kernel sources only: set CHECKPATCH, or unpack linux-source-6.12.
 CHECKPATCH ?= $(firstword $(wildcard /usr/src/linux-source-*/scripts/checkpatch.pl))
