@@ -456,12 +456,33 @@ static bool waits(unsigned int nr)
 	       nr == _IOC_NR(DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT);
 }
 
+/*
+ * DRM allocates as many elements as it is told to, and the kernel warns of what cannot be had.
+ * Return: whether @nr is such a number, and @args now name a few.
+ */
+static bool bound_count(struct fuzzer *f, unsigned int nr, uint64_t *args)
+{
+	switch (nr) {
+	case _IOC_NR(DRM_IOCTL_SYNCOBJ_RESET):
+	case _IOC_NR(DRM_IOCTL_SYNCOBJ_SIGNAL):
+		args[1] = below(f, 256);
+		return true;
+	case _IOC_NR(DRM_IOCTL_SYNCOBJ_QUERY):
+	case _IOC_NR(DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL):
+		args[2] = below(f, 256);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* DRM's whole range, half of the time this driver's part of it, with any size. */
 static void fuzz_number(struct fuzzer *f)
 {
 	static __thread uint64_t args[(1 << _IOC_SIZEBITS) / sizeof(uint64_t)];
 	const uint32_t nr = below(f, 2) ? DRM_COMMAND_BASE + below(f, 12) : below(f, 256);
 	const uint32_t size = below(f, 2) ? below(f, 128) : below(f, 1 << _IOC_SIZEBITS);
+	bool bounded;
 
 	if (waits(nr))
 		return;
@@ -469,7 +490,8 @@ static void fuzz_number(struct fuzzer *f)
 		args[i] = below(f, 2) ? 0 : below(f, 2) ? small(f) : number(f);
 	if (nr == DRM_COMMAND_BASE + DRM_BITNPU_BO_CREATE)
 		args[0] = buffer_size(args[0]);
-	call(f, _IOC(below(f, 4), 'd', nr, size), below(f, 16) ? (void *)args : slot(f));
+	bounded = bound_count(f, nr, args);
+	call(f, _IOC(below(f, 4), 'd', nr, size), bounded || below(f, 16) ? (void *)args : slot(f));
 }
 
 static void fuzz_query(struct fuzzer *f)
