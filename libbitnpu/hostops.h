@@ -46,6 +46,8 @@ struct bitnpu_attention {
  * @scale_i32: the one conversion of exact sums to floats: out[i] = (float)y[i] * (x_scale *
  *	row_scale[i]); row_scale NULL for 1, else row_scale_count of them (1 or n)
  * @scale_i64: likewise with (float)y[i] * 2^-24
+ * @sum_int7: exact sums of %BITNPU_PACK_INT7 weights from those of their slices y[0] to y[3]; @x_sum: sum
+ *	of the activations
  * @add: x[i] += y[i]
  * @relu2_gate: out[i] = max(gate[i], 0)^2 * up[i]
  * @exp: e^x, within 2 ulp; 0 below -104, infinity above 88.73
@@ -69,6 +71,7 @@ struct bitnpu_hostops {
 			  size_t row_scale_count, float x_scale, float *out);
 	void (*scale_i64)(const int64_t *y, size_t n, const float *row_scale,
 			  size_t row_scale_count, float x_scale, float *out);
+	void (*sum_int7)(const int32_t *const y[4], size_t n, int32_t x_sum, int32_t *out);
 	void (*add)(float *x, const float *y, size_t n);
 	void (*relu2_gate)(const float *gate, const float *up, size_t n, float *out);
 	float (*exp)(float x);

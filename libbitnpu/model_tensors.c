@@ -190,6 +190,9 @@ static int read_layer(struct bitnpu_model *model, uint32_t layer, struct bitnpu_
 			return missing(model, name, err);
 		if (ret)
 			return ret;
+		if (bitnpu_weights_slices(&model->layers[layer].matrices[matrix]) > 1)
+			return bitnpu_fail(err, -ENOTSUP, "%s: tensor %s: int7 is for the embedding "
+					   "and the head", model->gguf->path, name);
 	}
 	return 0;
 }

@@ -269,6 +269,16 @@ static bool is_ternary(const float *x, uint32_t count, float *scale)
 	return true;
 }
 
+/*
+ * Embedding and head are read once a token as a whole, so their bits count.  7 with a scale a row are
+ * closer to floats than Q6_K (docs/packed-format.md has the measurement), 6 are not.
+ */
+static bool takes_seven_bits(const struct source *s)
+{
+	return s->tensor == bitnpu_gguf_find_tensor(s->gguf, "token_embd.weight") ||
+	       s->tensor == bitnpu_gguf_find_tensor(s->gguf, "output.weight");
+}
+
 static int plan_floats(const struct source *s)
 {
 	float *x = malloc(s->plan->k * sizeof(*x));
@@ -294,7 +304,7 @@ static int plan_floats(const struct source *s)
 		merge_row_scales(s->plan);
 	} else {
 		s->plan->method = BITNPU_PACK_ROUNDED_FLOATS;
-		s->plan->format = BITNPU_W_INT8;
+		s->plan->format = takes_seven_bits(s) ? BITNPU_PACK_INT7 : BITNPU_W_INT8;
 	}
 out:
 	free(x);

@@ -9,7 +9,7 @@
  * enum bitnpu_pack_method - where the codes come from
  * @BITNPU_PACK_CODES: the tensor's own codes
  * @BITNPU_PACK_TERNARY_FLOATS: signs of floats that are {-s,0,+s} in each row
- * @BITNPU_PACK_ROUNDED_FLOATS: floats rounded to 8 bits, with a scale a row
+ * @BITNPU_PACK_ROUNDED_FLOATS: floats rounded to 8 bits, or 7, with a scale a row
  */
 enum bitnpu_pack_method {
 	BITNPU_PACK_CODES,
@@ -20,7 +20,7 @@ enum bitnpu_pack_method {
 /**
  * struct bitnpu_pack_plan - the decisions; bitnpu_pack_plan_free()
  * @method: &enum bitnpu_pack_method
- * @format: &enum bitnpu_weight_format
+ * @format: &enum bitnpu_weight_format, or %BITNPU_PACK_INT7
  * @group_shift: log2 of the codes under one scale, 0 without group scales
  * @n: rows
  * @k: columns

@@ -44,32 +44,32 @@ static uint32_t largest_bits(const float *x, uint32_t count)
 
 /*
  * Adding 1.5 * 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits
- * (Hacker's Delight, section 17-1 has the idea); |x| is at most 127 here.
+ * (Hacker's Delight, section 17-1 has the idea); |x| is at most @most, 63 or 127, here.
  */
-static int8_t round_code(float x)
+static int8_t round_code(float x, float most)
 {
-	x = x > 127.0f ? 127.0f : x;
-	x = x < -127.0f ? -127.0f : x;
+	x = x > most ? most : x;
+	x = x < -most ? -most : x;
 	return (int8_t)(bitnpu_bits_of_float(x + 0x1.8p23f) & 0xff);
 }
 
 static int round_row(struct packing *p, uint32_t row, int8_t *codes)
 {
+	float most = p->plan->format == BITNPU_PACK_INT7 ? 63.0f : 127.0f, scale;
 	uint32_t k = p->plan->k, largest, i;
-	float scale;
 
 	bitnpu_tensor_floats(p->tensor, (uint64_t)row * k, k, p->floats);
 	largest = largest_bits(p->floats, k);
 	if (largest >= 0x7f800000)
 		return refuse_row(p, row, "a weight is not finite");
-	scale = bitnpu_float_of_bits(largest) / 127.0f;
+	scale = bitnpu_float_of_bits(largest) / most;
 	p->plan->row_scale[row] = scale;
 	if (scale == 0) {
 		memset(codes, 0, k);
 		return 0;
 	}
 	for (i = 0; i < k; i++)
-		codes[i] = round_code(p->floats[i] / scale);
+		codes[i] = round_code(p->floats[i] / scale, most);
 	return 0;
 }
 

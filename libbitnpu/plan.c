@@ -91,11 +91,14 @@ static int build_plan(struct bitnpu_session *s, uint32_t m, struct bitnpu_plan *
 int bitnpu_plan_head(struct bitnpu_session *s, uint32_t rows, struct bitnpu_cmdlist **list,
 		     struct bitnpu_error *err)
 {
-	struct bitnpu_cmd_matmul cmd = matmul(s, &s->head, rows);
+	struct bitnpu_cmd_matmul cmds[BITNPU_MAX_SLICES];
 	int ret = 0;
 
+	for (uint32_t i = 0; i < s->head_slices; i++)
+		cmds[i] = matmul(s, &s->head[i], rows);
 	if (!s->head_lists[rows - 1])
-		ret = bitnpu_cmdlist_create(s->ctx, &cmd, sizeof(cmd), &s->head_lists[rows - 1], err);
+		ret = bitnpu_cmdlist_create(s->ctx, cmds, s->head_slices * sizeof(cmds[0]),
+					    &s->head_lists[rows - 1], err);
 	*list = s->head_lists[rows - 1];
 	return ret;
 }

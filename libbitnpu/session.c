@@ -60,6 +60,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 		{ &f->branch, batch * info->n_embd },
 		{ &f->rope, batch * info->head_dim },
 		{ &f->x_scale, batch },
+		{ (float **)&f->x_sum, batch },
 		{ &f->normed, info->n_embd },
 		{ &f->scores, rows * s->params.n_ctx },
 		{ &f->sums, rows * BITNPU_SUM_LANES * info->head_dim },
@@ -87,7 +88,7 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 /* Room for the sums of any matrix. */
 static int create_trace_rows(struct bitnpu_session *s, struct bitnpu_error *err)
 {
-	size_t most = (size_t)s->head.w->n * bitnpu_sum_bytes(s->head.w);
+	size_t most = (size_t)s->head[0].w->n * bitnpu_sum_bytes(s->head[0].w);
 
 	if (!s->params.trace)
 		return 0;

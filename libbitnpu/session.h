@@ -64,6 +64,7 @@ struct bitnpu_plan {
  * @branch: what a block's branch adds to the residual stream, n_embd
  * @rope: cosines and sines, head_dim
  * @x_scale: of the quantized activations, 1
+ * @x_sum: of the head's quantized activations, 1
  * @normed: of the last token before the head, n_embd, for the trace callback
  * @scores: a row of n_ctx for each query head, or for those of one key/value head on each thread
  * @score_floats: of a thread in @scores
@@ -74,6 +75,7 @@ struct bitnpu_plan {
 struct bitnpu_scratch {
 	float *memory;
 	float *residual, *q, *k, *v, *gate, *up, *branch, *rope, *x_scale;
+	int32_t *x_sum;
 	float *normed, *scores, *sums, *logits;
 	size_t score_floats, sum_floats;
 };
@@ -89,7 +91,9 @@ struct bitnpu_scratch {
  * @imports: mappings of the weights
  * @import_count: how many
  * @sites: by block and &enum bitnpu_matrix
- * @head: the output head
+ * @head: the output head, as the matrices that a command can name
+ * @head_weights: what these describe
+ * @head_slices: how many
  * @x: quantized activations, n_batch rows of any stage
  * @y: exact sums, n_batch rows of each matrix of a stage
  * @plans: by nothing; see @m
@@ -112,7 +116,9 @@ struct bitnpu_session {
 	struct bitnpu_bo **imports;
 	size_t import_count;
 	struct bitnpu_site *sites;
-	struct bitnpu_site head;
+	struct bitnpu_site head[BITNPU_MAX_SLICES];
+	struct bitnpu_weights head_weights[BITNPU_MAX_SLICES];
+	uint32_t head_slices;
 	struct bitnpu_bo *x, *y;
 	struct bitnpu_plan plans[BITNPU_PLANS];
 	struct bitnpu_cmdlist **head_lists;

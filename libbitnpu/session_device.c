@@ -46,14 +46,19 @@ int bitnpu_session_import(struct bitnpu_session *s, struct bitnpu_error *err)
 	int ret = 0;
 
 	s->sites = calloc(matrices, sizeof(*s->sites));
-	s->imports = calloc((matrices + 1) * 2, sizeof(struct bitnpu_bo *));
+	s->imports = calloc((matrices + BITNPU_MAX_SLICES) * 2, sizeof(struct bitnpu_bo *));
 	if (!s->sites || !s->imports)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
 	for (size_t i = 0; !ret && i < matrices; i++)
 		ret = import_matrix(s,
 				    &model->layers[i / BITNPU_MATRICES].matrices[i % BITNPU_MATRICES],
 				    &s->sites[i], err);
-	return ret ? ret : import_matrix(s, &model->head, &s->head, err);
+	s->head_slices = bitnpu_weights_slices(&model->head);
+	for (uint32_t i = 0; !ret && i < s->head_slices; i++) {
+		bitnpu_weights_slice(&model->head, i, &s->head_weights[i]);
+		ret = import_matrix(s, &s->head_weights[i], &s->head[i], err);
+	}
+	return ret;
 }
 
 void bitnpu_session_unimport(struct bitnpu_session *s)
@@ -72,10 +77,19 @@ static uint64_t place(struct bitnpu_site *site, uint64_t used, uint32_t rows)
 	return used + (uint64_t)site->y_stride * rows;
 }
 
+static uint64_t place_head(struct bitnpu_session *s, uint32_t rows)
+{
+	uint64_t used = 0;
+
+	for (uint32_t i = 0; i < s->head_slices; i++)
+		used = place(&s->head[i], used, rows);
+	return used;
+}
+
 int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 {
-	uint64_t x_bytes = (uint64_t)bitnpu_row_bytes(s->head.w->k, 1) * s->params.n_batch;
-	uint64_t y_bytes = place(&s->head, 0, 1);
+	uint64_t x_bytes = (uint64_t)bitnpu_row_bytes(s->head[0].w->k, 1) * s->params.n_batch;
+	uint64_t y_bytes = place_head(s, 1);
 	int ret;
 
 	for (uint32_t layer = 0; layer < s->model->info.n_layer; layer++) {
@@ -92,8 +106,9 @@ int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 		}
 	}
 	/* As many rows of the head as fit what the blocks need anyway. */
-	s->head_rows = y_bytes / s->head.y_stride;
+	s->head_rows = y_bytes / place_head(s, 1);
 	s->head_rows = s->head_rows < s->params.n_batch ? s->head_rows : s->params.n_batch;
+	place_head(s, s->head_rows);
 	s->head_lists = calloc(s->head_rows, sizeof(struct bitnpu_cmdlist *));
 	if (!s->head_lists)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");

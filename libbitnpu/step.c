@@ -81,28 +81,32 @@ static void feed(struct step *st, uint32_t row, const float *values, uint32_t n,
 		st->ops->norm_quantize(values, norm, n, st->s->model->rms_eps, x);
 }
 
-/* Elements @first to @first + @count - 1 of row @row of a matrix's sums as floats. */
-static void take_part(const struct step *st, const struct bitnpu_site *site, uint32_t row,
-		      uint32_t first, uint32_t count, float *out)
+static const void *sums_of(const struct step *st, const struct bitnpu_site *site, uint32_t row,
+			   uint32_t first)
 {
-	const struct bitnpu_weights *w = site->w;
-	const unsigned char *y = st->y + site->y_offset + (size_t)row * site->y_stride +
-				 (size_t)first * bitnpu_sum_bytes(w);
+	return st->y + site->y_offset + (size_t)row * site->y_stride +
+	       (size_t)first * bitnpu_sum_bytes(site->w);
+}
+
+/* @count exact sums @y of rows @first on of @w as floats. */
+static void scale(const struct step *st, const struct bitnpu_weights *w, uint32_t row, uint32_t first,
+		  uint32_t count, const void *y, float *out)
+{
 	const float *row_scale = w->row_scale_count > 1 ? w->row_scale + first : w->row_scale;
 	size_t scales = w->row_scale_count > 1 ? count : w->row_scale_count;
 	float x_scale = st->s->scratch.x_scale[row];
 
 	if (w->output == BITNPU_Y_INT64)
-		st->ops->scale_i64((const int64_t *)y, count, row_scale, scales, x_scale, out);
+		st->ops->scale_i64(y, count, row_scale, scales, x_scale, out);
 	else
-		st->ops->scale_i32((const int32_t *)y, count, row_scale, scales, x_scale, out);
+		st->ops->scale_i32(y, count, row_scale, scales, x_scale, out);
 }
 
 static void take(const struct step *st, enum bitnpu_matrix matrix, uint32_t row, float *out)
 {
 	const struct bitnpu_site *site = site_of(st, matrix);
 
-	take_part(st, site, row, 0, site->w->n, out);
+	scale(st, site->w, row, 0, site->w->n, sums_of(st, site, row, 0), out);
 }
 
 static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bitnpu_error *err)
@@ -120,21 +124,24 @@ static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bit
 	return ret;
 }
 
-/* Hand the sums to the trace callback, rows packed. */
-static void trace_sums(const struct step *st, int layer, const char *name,
-		       const struct bitnpu_site *site, uint32_t m)
+static enum bitnpu_element element_of(const struct bitnpu_weights *w)
+{
+	return w->output == BITNPU_Y_INT64 ? BITNPU_ELEMENT_INT64 : BITNPU_ELEMENT_INT32;
+}
+
+/* Hand a block's sums to the trace callback, rows packed. */
+static void trace_sums(const struct step *st, enum bitnpu_matrix matrix)
 {
 	const struct bitnpu_session *s = st->s;
+	const struct bitnpu_site *site = site_of(st, matrix);
 	size_t row_bytes = (size_t)site->w->n * bitnpu_sum_bytes(site->w);
 
 	if (!s->params.trace)
 		return;
-	for (uint32_t row = 0; row < m; row++)
-		memcpy(s->trace_rows + row * row_bytes,
-		       st->y + site->y_offset + (size_t)row * site->y_stride, row_bytes);
-	trace(s, layer, name,
-	      site->w->output == BITNPU_Y_INT64 ? BITNPU_ELEMENT_INT64 : BITNPU_ELEMENT_INT32,
-	      s->trace_rows, m * row_bytes);
+	for (uint32_t row = 0; row < st->m; row++)
+		memcpy(s->trace_rows + row * row_bytes, sums_of(st, site, row, 0), row_bytes);
+	trace(s, (int)st->layer, bitnpu_matrix_name(matrix), element_of(site->w), s->trace_rows,
+	      st->m * row_bytes);
 }
 
 /* Map what the host is about to read and write, which holds nothing that the device still needs. */
@@ -185,8 +192,7 @@ static int run_stage(struct step *st, enum bitnpu_stage stage)
 		ret = begin_host(st, true, true);
 	for (int matrix = 0; !ret && matrix < BITNPU_MATRICES; matrix++)
 		if (bitnpu_stage_of(matrix) == stage)
-			trace_sums(st, (int)st->layer, bitnpu_matrix_name(matrix),
-				   site_of(st, matrix), st->m);
+			trace_sums(st, matrix);
 	return ret;
 }
 
@@ -459,15 +465,52 @@ struct head_rows {
 	uint32_t first;
 };
 
+/* Sums of the head; those of several slices are put together in @room, @count int32. */
+static const void *head_sums(const struct step *st, uint32_t row, uint32_t first, uint32_t count,
+			     void *room)
+{
+	const struct bitnpu_session *s = st->s;
+	const int32_t *y[BITNPU_MAX_SLICES];
+
+	if (s->head_slices == 1)
+		return sums_of(st, &s->head[0], row, first);
+	for (uint32_t i = 0; i < BITNPU_MAX_SLICES; i++)
+		y[i] = sums_of(st, &s->head[i], row, first);
+	st->ops->sum_int7(y, count, s->scratch.x_sum[row], room);
+	return room;
+}
+
+/* Sums and what they become take the same place, element by element. */
 static void logits_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct head_rows *rows = arg;
 	const struct step *st = rows->st;
 	uint32_t n = st->s->model->info.n_vocab, blocks = blocks_of(n, LOGITS);
 	uint32_t row = index / blocks, first = index % blocks * LOGITS;
+	uint32_t count = n - first < LOGITS ? n - first : LOGITS;
+	float *logits = session_of(st, rows->first + row)->scratch.logits + first;
 
-	take_part(st, &st->s->head, row, first, n - first < LOGITS ? n - first : LOGITS,
-		  session_of(st, rows->first + row)->scratch.logits + first);
+	scale(st, &st->s->model->head, row, first, count, head_sums(st, row, first, count, logits),
+	      logits);
+}
+
+static void trace_head(const struct step *st)
+{
+	const struct bitnpu_session *s = st->s;
+	const struct bitnpu_weights *w = &s->model->head;
+
+	if (s->params.trace)
+		trace(s, -1, "output", element_of(w), head_sums(st, 0, 0, w->n, s->trace_rows),
+		      (size_t)w->n * bitnpu_sum_bytes(w));
+}
+
+static int32_t sum_of(const int8_t *x, uint32_t n)
+{
+	int32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += x[i];
+	return sum;
 }
 
 static int feed_head(struct step *st, uint32_t first, uint32_t count)
@@ -479,8 +522,10 @@ static int feed_head(struct step *st, uint32_t first, uint32_t count)
 
 	if (ret)
 		return ret;
-	for (uint32_t row = 0; row < count; row++)
+	for (uint32_t row = 0; row < count; row++) {
 		feed(st, row, residual_of(st, first + row), n, model->output_norm);
+		s->scratch.x_sum[row] = sum_of(st->x + (size_t)row * bitnpu_row_bytes(n, 1), n);
+	}
 	if (s->params.trace)
 		st->ops->rms_norm(residual_of(st, first), model->output_norm, n, model->rms_eps,
 				  s->scratch.normed);
@@ -505,7 +550,7 @@ static int head(struct step *st, uint32_t first, uint32_t count)
 		ret = begin_host(st, true, false);
 	if (ret)
 		return ret;
-	trace_sums(st, -1, "output", &s->head, count);
+	trace_head(st);
 	bitnpu_pool_run(s->pool, count * blocks_of(n_vocab, LOGITS), logits_pass, &rows);
 	trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits, (size_t)n_vocab * sizeof(float));
 	return end_host(st);

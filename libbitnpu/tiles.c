@@ -32,13 +32,45 @@ static uint64_t divide_up(uint64_t a, uint64_t b)
 	return (a + b - 1) / b;
 }
 
+/* The slices of BITNPU_PACK_INT7: where their bits are in v + 64. */
+static const struct {
+	uint8_t format, shift;
+} int7[BITNPU_MAX_SLICES] = {
+	{ BITNPU_W_TERNARY, 5 }, { BITNPU_W_TERNARY, 3 }, { BITNPU_W_TERNARY, 1 },
+	{ BITNPU_W_BINARY, 0 },
+};
+
 uint64_t bitnpu_tiles_bytes(uint8_t format, uint32_t n, uint32_t k)
 {
 	uint32_t line_k = bitnpu_line_k(format);
+	uint64_t bytes = 0;
 
+	if (format == BITNPU_PACK_INT7)
+		for (uint32_t i = 0; i < BITNPU_MAX_SLICES; i++)
+			bytes += bitnpu_tiles_bytes(int7[i].format, n, k);
 	if (!line_k)
-		return 0;
+		return bytes;
 	return divide_up(n, BITNPU_TILE_ROWS) * divide_up(k, line_k) * BITNPU_LINE_BYTES;
+}
+
+uint32_t bitnpu_weights_slices(const struct bitnpu_weights *w)
+{
+	return w->format == BITNPU_PACK_INT7 ? BITNPU_MAX_SLICES : 1;
+}
+
+void bitnpu_weights_slice(const struct bitnpu_weights *w, uint32_t index,
+			  struct bitnpu_weights *slice)
+{
+	*slice = *w;
+	slice->row_scale = NULL;
+	slice->row_scale_count = 0;
+	if (w->format != BITNPU_PACK_INT7)
+		return;
+	for (uint32_t i = 0; i <= index; i++) {
+		slice->tiles = (const char *)slice->tiles + (i ? slice->tiles_bytes : 0);
+		slice->format = int7[i].format;
+		slice->tiles_bytes = bitnpu_tiles_bytes(int7[i].format, w->n, w->k);
+	}
 }
 
 uint64_t bitnpu_scales_bytes(uint32_t n, uint32_t k, uint8_t group_shift)
@@ -143,16 +175,11 @@ static void encode_padding_row(uint8_t format, uint32_t lines, unsigned char *ti
 		store_word(tile + BITNPU_LINE_BYTES * i, row, word);
 }
 
-void bitnpu_tiles_encode(uint8_t format, uint32_t n, uint32_t k, uint32_t first_row, uint32_t rows,
-			 const int8_t *codes, void *tiles)
+static void encode(uint8_t format, uint32_t n, uint32_t k, uint32_t first_row, uint32_t rows,
+		   const int8_t *codes, unsigned char *tile)
 {
-	uint32_t line_k = bitnpu_line_k(format);
-	unsigned char *tile = tiles;
-	uint32_t lines, i;
+	uint32_t lines = divide_up(k, bitnpu_line_k(format)), i;
 
-	if (!line_k)
-		return;
-	lines = divide_up(k, line_k);
 	tile += (uint64_t)first_row / BITNPU_TILE_ROWS * lines * BITNPU_LINE_BYTES;
 	for (i = 0; i < rows; i++) {
 		if (i && i % BITNPU_TILE_ROWS == 0)
@@ -163,6 +190,60 @@ void bitnpu_tiles_encode(uint8_t format, uint32_t n, uint32_t k, uint32_t first_
 		return;
 	for (i %= BITNPU_TILE_ROWS; i && i < BITNPU_TILE_ROWS; i++)
 		encode_padding_row(format, lines, tile, i);
+}
+
+/* The code of a slice. */
+static int8_t slice_code(uint32_t slice, int8_t v)
+{
+	uint32_t bits = (uint32_t)(v + 64) >> int7[slice].shift;
+
+	return int7[slice].format == BITNPU_W_TERNARY ? (int8_t)(bits & 3) - 1 :
+							(int8_t)(2 * (bits & 1)) - 1;
+}
+
+#define PIECE 512	/* columns, a multiple of every line_k */
+
+/* As encode(), some columns of a row at a time. */
+static void encode_slice(uint32_t slice, uint32_t n, uint32_t k, uint32_t first_row, uint32_t rows,
+			 const int8_t *codes, unsigned char *tile)
+{
+	uint8_t format = int7[slice].format;
+	uint32_t line_k = bitnpu_line_k(format), i;
+	uint64_t tile_bytes = divide_up(k, line_k) * BITNPU_LINE_BYTES;
+	int8_t piece[PIECE];
+
+	tile += first_row / BITNPU_TILE_ROWS * tile_bytes;
+	for (i = 0; i < rows; i++, codes += k) {
+		if (i && i % BITNPU_TILE_ROWS == 0)
+			tile += tile_bytes;
+		for (uint32_t at = 0; at < k; at += PIECE) {
+			uint32_t count = k - at < PIECE ? k - at : PIECE;
+
+			for (uint32_t j = 0; j < count; j++)
+				piece[j] = slice_code(slice, codes[at + j]);
+			encode_row(format, count, piece, tile + at / line_k * BITNPU_LINE_BYTES,
+				   i % BITNPU_TILE_ROWS);
+		}
+	}
+	if (first_row + rows < n)
+		return;
+	for (i %= BITNPU_TILE_ROWS; i && i < BITNPU_TILE_ROWS; i++)
+		encode_padding_row(format, tile_bytes / BITNPU_LINE_BYTES, tile, i);
+}
+
+void bitnpu_tiles_encode(uint8_t format, uint32_t n, uint32_t k, uint32_t first_row, uint32_t rows,
+			 const int8_t *codes, void *tiles)
+{
+	unsigned char *tile = tiles;
+
+	if (bitnpu_line_k(format))
+		encode(format, n, k, first_row, rows, codes, tile);
+	if (format != BITNPU_PACK_INT7)
+		return;
+	for (uint32_t i = 0; i < BITNPU_MAX_SLICES; i++) {
+		encode_slice(i, n, k, first_row, rows, codes, tile);
+		tile += bitnpu_tiles_bytes(int7[i].format, n, k);
+	}
 }
 
 static int8_t decode_code(uint8_t format, uint32_t word, uint32_t k)

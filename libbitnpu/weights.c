@@ -12,9 +12,9 @@
 
 #define CODES_AT_A_TIME 512	/* a multiple of every line_k */
 
-/* Codes of columns @first to @first + @count - 1; @first is a multiple of the line. */
-static void decode_part(const struct bitnpu_weights *w, uint32_t row, uint32_t first,
-			uint32_t count, int8_t *codes)
+/* Codes of columns @first to @first + @count - 1 of a matrix that commands can name. */
+static void decode_slice(const struct bitnpu_weights *w, uint32_t row, uint32_t first,
+			 uint32_t count, int8_t *codes)
 {
 	uint32_t line_k = bitnpu_line_k(w->format);
 	uint64_t lines = (w->k + line_k - 1) / line_k;
@@ -22,6 +22,28 @@ static void decode_part(const struct bitnpu_weights *w, uint32_t row, uint32_t f
 
 	tile += (row / BITNPU_TILE_ROWS * lines + first / line_k) * BITNPU_LINE_BYTES;
 	bitnpu_tiles_decode_row(w->format, count, tile, row % BITNPU_TILE_ROWS, codes);
+}
+
+/* Likewise of any; @first is a multiple of the line, @count at most CODES_AT_A_TIME. */
+static void decode_part(const struct bitnpu_weights *w, uint32_t row, uint32_t first,
+			uint32_t count, int8_t *codes)
+{
+	int8_t bits[CODES_AT_A_TIME];
+
+	if (w->format != BITNPU_PACK_INT7) {
+		decode_slice(w, row, first, count, codes);
+		return;
+	}
+	memset(codes, 0, count);
+	for (uint32_t i = 0; i < BITNPU_MAX_SLICES; i++) {
+		struct bitnpu_weights slice;
+
+		bitnpu_weights_slice(w, i, &slice);
+		decode_slice(&slice, row, first, count, bits);
+		for (uint32_t j = 0; j < count; j++)
+			codes[j] = slice.format == BITNPU_W_TERNARY ? codes[j] * 4 + bits[j] + 1 :
+				   codes[j] * 2 + (bits[j] > 0) - 64;
+	}
 }
 
 static float group_scale(const struct bitnpu_weights *w, uint32_t row, uint32_t k)
@@ -126,7 +148,7 @@ static int bad_matrix(const struct bitnpu_gguf *gguf, const struct bitnpu_gguf_t
 static int check_entry(const struct bitnpu_gguf *gguf, const struct bitnpu_gguf_tensor *t,
 		       const struct bitnpu_weights *w, struct bitnpu_error *err)
 {
-	if (!bitnpu_line_k(w->format))
+	if (!bitnpu_line_k(w->format) && w->format != BITNPU_PACK_INT7)
 		return bad_matrix(gguf, t, err, "undefined weight format", w->format);
 	if (!w->n || w->n > BITNPU_MAX_N)
 		return bad_matrix(gguf, t, err, "rows out of range", w->n);
@@ -135,6 +157,9 @@ static int check_entry(const struct bitnpu_gguf *gguf, const struct bitnpu_gguf_
 	if (w->group_shift && (w->group_shift < BITNPU_GROUP_SHIFT_MIN ||
 			       w->group_shift > BITNPU_GROUP_SHIFT_MAX))
 		return bad_matrix(gguf, t, err, "group shift out of range", w->group_shift);
+	if (w->group_shift && w->format == BITNPU_PACK_INT7)
+		return bad_matrix(gguf, t, err, "int7 has no group scales, group shift",
+				  w->group_shift);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 
 /**
  * struct bitnpu_weights - one packed weight matrix
- * @format: &enum bitnpu_weight_format
+ * @format: &enum bitnpu_weight_format, or %BITNPU_PACK_INT7
  * @output: &enum bitnpu_output_format that goes with it: INT64 when there are group scales
  * @group_shift: log2 of the group length along K, 0 without group scales
  * @n: rows
@@ -35,7 +35,23 @@ struct bitnpu_weights {
 	uint32_t row_scale_count;
 };
 
-/** bitnpu_line_k() - Return: weights of a row in a line: 16, 32 or 4; 0 for an undefined format */
+/**
+ * BITNPU_PACK_INT7 - a format of files beside those of commands: weights v in [-64, 63], by bits of v + 64
+ *
+ * The tiles of four matrices one after the other: bits 5 and 6, 3 and 4, 1 and 2 as ternary codes, bit 0
+ * as a binary one.  A file's value of &struct bitnpu_weights.format.
+ */
+#define BITNPU_PACK_INT7	3
+/* Most slices of a matrix: what a format of files is made of. */
+#define BITNPU_MAX_SLICES	4
+
+/** bitnpu_weights_slices() - Return: matrices that a command can name of which @w is made: 1 or 4 */
+uint32_t bitnpu_weights_slices(const struct bitnpu_weights *w);
+/** bitnpu_weights_slice() - the @index-th, without the row scales of the whole */
+void bitnpu_weights_slice(const struct bitnpu_weights *w, uint32_t index,
+			  struct bitnpu_weights *slice);
+
+/** bitnpu_line_k() - Return: weights of a row in a line: 16, 32 or 4; 0 for a format not of commands */
 uint32_t bitnpu_line_k(uint8_t format);
 /** bitnpu_tiles_bytes() - Return: size of the tiles of an n x k matrix */
 uint64_t bitnpu_tiles_bytes(uint8_t format, uint32_t n, uint32_t k);
@@ -44,7 +60,7 @@ uint64_t bitnpu_scales_bytes(uint32_t n, uint32_t k, uint8_t group_shift);
 
 /**
  * bitnpu_tiles_encode() - lay codes out as tiles
- * @format: &enum bitnpu_weight_format
+ * @format: &enum bitnpu_weight_format, or %BITNPU_PACK_INT7
  * @n: rows
  * @k: columns
  * @first_row: where @codes goes, a multiple of 16
@@ -97,8 +113,8 @@ struct bitnpu_packed_tensor {
  *
  * TQ1_0/TQ2_0/I2_S and floats whose values are {-s,0,+s} become TERNARY with one row scale when one
  * scale serves the whole tensor (or each row), else with group scales; Q1_0 becomes BINARY with
- * groups of 128; Q8_0 INT8 with groups of 32, exactly; other floats and Q6_K INT8 with a scale a
- * row, rounded to nearest.
+ * groups of 128; Q8_0 INT8 with groups of 32, exactly; other floats and Q6_K INT7 (embedding and
+ * head) or INT8 with a scale a row, rounded to nearest.
  */
 int bitnpu_pack_tensor(const struct bitnpu_gguf *gguf, const struct bitnpu_gguf_tensor *tensor,
 		       struct bitnpu_packed_tensor *packed, struct bitnpu_error *err);

@@ -66,10 +66,10 @@ static uint32_t load_u32(const unsigned char *array, uint64_t index)
 static void view_tiles(const struct bitnpu_model_file *file, uint64_t index,
 		       struct bitnpu_tensor_view *view)
 {
-	static const char *const names[] = { "ternary", "binary", "int8" };
+	static const char *const names[] = { "ternary", "binary", "int8", "int7" };
 	unsigned int format = file->formats[index], shift = file->group_shifts[index];
 
-	if (format > BITNPU_W_INT8)
+	if (format >= sizeof(names) / sizeof(names[0]))
 		return;
 	if (shift && shift <= BITNPU_GROUP_SHIFT_MAX)
 		snprintf(view->type, sizeof(view->type), "%s tiles, g%u", names[format],

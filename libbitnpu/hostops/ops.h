@@ -16,6 +16,7 @@ const struct bitnpu_hostops HOSTOPS_TABLE = {
 	.norm_quantize = norm_quantize,
 	.scale_i32 = scale_i32,
 	.scale_i64 = scale_i64,
+	.sum_int7 = sum_int7,
 	.add = add,
 	.relu2_gate = relu2_gate,
 	.exp = exp_one,

@@ -194,6 +194,35 @@ static void scale_i64(const int64_t *y, size_t n, const float *row_scale, size_t
 		out[i] = (float)y[i] * 0x1p-24f * (per_row ? scale * row_scale[i] : scale);
 }
 
+static inline vu sums_at(const int32_t *y, size_t i)
+{
+	vu v;
+
+	memcpy(&v, y + i, sizeof(v));
+	return v;
+}
+
+/*
+ * v = 32 (a + 1) + 8 (b + 1) + 2 (c + 1) + (d + 1) / 2 - 64 with the slices' weights, so
+ * 2 v = 64 a + 16 b + 4 c + d - 43.  Modulo 2^32, into which twice the sum fits.
+ */
+static void sum_int7(const int32_t *const y[4], size_t n, int32_t x_sum, int32_t *out)
+{
+	const uint32_t bias = 43 * (uint32_t)x_sum;
+	size_t i = 0;
+
+	for (; i + W <= n; i += W) {
+		vu twice = (sums_at(y[0], i) << 6) + (sums_at(y[1], i) << 4) +
+			   (sums_at(y[2], i) << 2) + sums_at(y[3], i) - bias;
+		vi sum = (vi)twice >> 1;
+
+		memcpy(out + i, &sum, sizeof(sum));
+	}
+	for (; i < n; i++)
+		out[i] = (int32_t)(64 * (uint32_t)y[0][i] + 16 * (uint32_t)y[1][i] +
+				   4 * (uint32_t)y[2][i] + (uint32_t)y[3][i] - bias) >> 1;
+}
+
 static void add(float *x, const float *y, size_t n)
 {
 	size_t i = 0;

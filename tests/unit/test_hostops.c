@@ -149,6 +149,43 @@ static void test_elementwise(void **state)
 	}
 }
 
+/* Seven-bit weights and their slices, by matmul. */
+static void test_sum_int7(void **state)
+{
+	enum { N = 61, K = 37 };
+	int32_t y[4][N] = { { 0 } }, want[N] = { 0 }, got[N], x_sum = 0;
+	const int32_t *const slices[4] = { y[0], y[1], y[2], y[3] };
+
+	for (int k = 0; k < K; k++) {
+		int32_t x = (int32_t)test_random_below(&rng, 256) - 128;
+
+		x_sum += x;
+		for (int i = 0; i < N; i++) {
+			uint32_t u = i ? test_random_below(&rng, 128) : k ? 0 : 127;
+
+			y[0][i] += x * ((int32_t)(u >> 5 & 3) - 1);
+			y[1][i] += x * ((int32_t)(u >> 3 & 3) - 1);
+			y[2][i] += x * ((int32_t)(u >> 1 & 3) - 1);
+			y[3][i] += x * (2 * (int32_t)(u & 1) - 1);
+			want[i] += x * ((int32_t)u - 64);
+		}
+	}
+	for (size_t n = 0; n <= N; n++) {
+		memset(got, 0, sizeof(got));
+		ops->sum_int7(slices, n, x_sum, got);
+		assert_memory_equal(got, want, n * sizeof(*got));
+	}
+	/* The largest there are: K = 65536, every x -128, every weight -64 or 63. */
+	for (int v = -64; v <= 63; v += 127) {
+		const int32_t u = v + 64, all = -128 * 65536;
+
+		for (int i = 0; i < 4; i++)
+			y[i][0] = all * (i < 3 ? (u >> (5 - 2 * i) & 3) - 1 : 2 * (u & 1) - 1);
+		ops->sum_int7(slices, 1, all, got);
+		assert_int_equal(got[0], all * v);
+	}
+}
+
 static void check_quantize(const float *x, size_t n)
 {
 	int8_t got[MAX_N], want[MAX_N];
@@ -589,7 +626,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reductions), cmocka_unit_test(test_elementwise),
-		cmocka_unit_test(test_quantize),   cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_quantize),  cmocka_unit_test(test_sum_int7),   cmocka_unit_test(test_attention),
 		cmocka_unit_test(test_exp),	   cmocka_unit_test(test_rope_table),
 		cmocka_unit_test(test_rope),	   cmocka_unit_test(test_from_half),
 		cmocka_unit_test(test_expand),	   cmocka_unit_test(test_to_halves),

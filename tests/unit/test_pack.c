@@ -227,6 +227,30 @@ static void test_documented_int8(void **state)
 	bitnpu_gguf_close(gguf);
 }
 
+/* Only what is read once a token as a whole: the embedding, and a head of its own. */
+static void test_documented_int7(void **state)
+{
+	static const float x[12] = { 63, 31.5f, 0, -32.5f, -63, 0.75f, 0, -126, 50, 0, 0, 126 };
+	static const char *const names[] = { "token_embd", "output" };
+	uint64_t dims[2] = { 6, 2 };
+
+	for (int i = 0; i < 2; i++) {
+		struct gguf_builder *builder = gguf_builder_new();
+		struct bitnpu_gguf *gguf;
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s.weight", names[i]);
+		gguf_builder_tensor(builder, name, BITNPU_GGML_F32, 2, dims, x, sizeof(x));
+		write_input(builder);
+		pack(input);
+		gguf = open_file(output);
+		expect_tensor(gguf, name, "int7 weight");
+		snprintf(name, sizeof(name), "%s.scale", names[i]);
+		expect_tensor(gguf, name, "int7 scale");
+		bitnpu_gguf_close(gguf);
+	}
+}
+
 /* ---- round trips --------------------------------------------------------------------------- */
 
 static const char *const files[] = { "tq1_0", "tq2_0", "i2_s", "q1_0", "q8_0",
@@ -478,12 +502,12 @@ static void lie(struct image *image, const char *key, uint64_t at, const void *v
 /* blocks.weight is the first tensor: ternary, 3 x 512, groups of 256. */
 static void test_lying_metadata(void **state)
 {
-	static const uint8_t formats[] = { 3, 254, 1, 2 }, shifts[] = { 4, 17, 255, 7 };
+	static const uint8_t formats[] = { 4, 254, 1, 2 }, shifts[] = { 4, 17, 255, 7 };
 	static const uint32_t rows[] = { 0, (1 << 24) + 1, UINT32_MAX, 17 };
 	static const uint32_t columns[] = { 0, 65537, UINT32_MAX, 528 };
 	static const char *const words[] = { "out of range", "out of range", "out of range",
 					     "bytes, expected" };
-	uint8_t not_tiles = 255;
+	uint8_t not_tiles = 255, int7 = 3;
 	struct bitnpu_error err = { 0 };
 	struct image image;
 	size_t i;
@@ -497,6 +521,7 @@ static void test_lying_metadata(void **state)
 		lie(&image, BITNPU_PACK_KEY_ROWS, 0, &rows[i], 4, -EINVAL, words[i]);
 		lie(&image, BITNPU_PACK_KEY_COLUMNS, 0, &columns[i], 4, -EINVAL, words[i]);
 	}
+	lie(&image, BITNPU_PACK_KEY_FORMATS, 0, &int7, 1, -EINVAL, "int7 has no group scales");
 	lie(&image, BITNPU_PACK_KEY_FORMATS, 0, &not_tiles, 1, -ENOENT, "");
 	lie(&image, BITNPU_PACK_KEY_FORMATS, 0, "\0", 1, 0, "");
 	image.data[bitnpu_gguf_find(image.gguf, BITNPU_PACK_KEY_VERSION)->data - image.data] = 2;
@@ -658,6 +683,7 @@ int main(void)
 		cmocka_unit_test(test_documented_ternary),
 		cmocka_unit_test(test_documented_groups),
 		cmocka_unit_test(test_documented_binary),
+		cmocka_unit_test(test_documented_int7),
 		cmocka_unit_test(test_documented_int8),
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_whole_model),

@@ -151,6 +151,30 @@ static double group_scale(const struct bitnpu_weights *w, uint32_t row, uint32_t
 	return bitnpu_from_half(scales[(row / 16 * groups + (k >> w->group_shift)) * 16 + row % 16]);
 }
 
+/* 7 bits are four matrices one after the other: v + 64 = 32 a + 8 b + 2 c + d by their codes. */
+static void plain_codes(const struct bitnpu_weights *w, uint32_t row, int8_t *codes)
+{
+	static const uint8_t formats[] = { BITNPU_W_TERNARY, BITNPU_W_TERNARY, BITNPU_W_TERNARY,
+					   BITNPU_W_BINARY };
+	static const int weights[] = { 32, 8, 2, 1 };
+	const char *tiles = w->tiles;
+	int8_t *slice = checked(malloc(w->k));
+	int *v = checked(calloc(w->k, sizeof(*v)));
+
+	if (w->format != BITNPU_PACK_INT7)
+		bitnpu_tiles_decode_row(w->format, w->k, tiles, row, codes);
+	for (int i = 0; w->format == BITNPU_PACK_INT7 && i < 4; i++) {
+		bitnpu_tiles_decode_row(formats[i], w->k, tiles, row, slice);
+		for (uint32_t k = 0; k < w->k; k++) {
+			v[k] += weights[i] * (i < 3 ? slice[k] + 1 : slice[k] > 0);
+			codes[k] = v[k] - 64;
+		}
+		tiles += (w->n + 15) / 16 * ((w->k + (i < 3 ? 15 : 31)) / (i < 3 ? 16 : 32)) * 64;
+	}
+	free(v);
+	free(slice);
+}
+
 /* W . x: quantized activations, exact sums (of doubles: small integers times halves), one rounding */
 static void plain_matmul_row(const struct bitnpu_weights *w, const float *x, float *out)
 {
@@ -161,7 +185,7 @@ static void plain_matmul_row(const struct bitnpu_weights *w, const float *x, flo
 		float row_scale = w->row_scale ? w->row_scale[w->row_scale_count > 1 ? row : 0] : 1;
 		double sum = 0;
 
-		bitnpu_tiles_decode_row(w->format, w->k, w->tiles, row, codes);
+		plain_codes(w, row, codes);
 		for (uint32_t k = 0; k < w->k; k++)
 			sum += q[k] * codes[k] * (w->scales ? group_scale(w, row, k) : 1.0);
 		out[row] = (float)sum * (x_scale * row_scale);

@@ -170,13 +170,71 @@ static void test_tiles(void **state)
 	}
 }
 
+/* Seven bits, encoded a tile at a time as packing does: each slice by itself, and the whole. */
+static void check_int7(struct test_random *random, uint32_t n, uint32_t k)
+{
+	static const int shifts[] = { 5, 3, 1, 0 };
+	struct bitnpu_weights w = { .format = BITNPU_PACK_INT7, .n = n, .k = k }, slice;
+	int8_t *codes = malloc((size_t)n * k), *bits = malloc(k);
+	float *row = malloc(k * sizeof(*row));
+	void *tiles;
+
+	w.tiles_bytes = bitnpu_tiles_bytes(w.format, n, k);
+	tiles = malloc(w.tiles_bytes);
+	w.tiles = tiles;
+	assert_true(codes && bits && row && tiles);
+	memset(tiles, 0xa5, w.tiles_bytes);
+	for (size_t i = 0; i < (size_t)n * k; i++)
+		codes[i] = (int)test_random_below(random, 128) - 64;
+	for (uint32_t first = 0; first < n; first += 16)
+		bitnpu_tiles_encode(w.format, n, k, first, n - first < 16 ? n - first : 16,
+				    codes + (size_t)first * k, tiles);
+	assert_int_equal(bitnpu_weights_slices(&w), 4);
+	for (uint32_t r = 0; r < n; r++) {
+		const int8_t *v = codes + (size_t)r * k;
+
+		bitnpu_weights_dequantize_row(&w, r, row);
+		for (uint32_t c = 0; c < k; c++)
+			assert_true(row[c] == v[c]);
+		for (uint32_t i = 0; i < 4; i++) {
+			bitnpu_weights_slice(&w, i, &slice);
+			bitnpu_tiles_decode_row(slice.format, k, slice.tiles, r, bits);
+			for (uint32_t c = 0; c < k; c++)
+				assert_int_equal(i < 3 ? bits[c] + 1 : bits[c] > 0,
+						 (v[c] + 64) >> shifts[i] & (i < 3 ? 3 : 1));
+		}
+	}
+	/* The slices are the whole, one after the other; rows that pad have w = 0, or a clear bit. */
+	assert_ptr_equal((const char *)slice.tiles + slice.tiles_bytes,
+			 (const char *)tiles + w.tiles_bytes);
+	if (n % 16)
+		assert_int_equal(((unsigned char *)tiles)[w.tiles_bytes - 1], 0);
+	free(tiles);
+	free(row);
+	free(bits);
+	free(codes);
+}
+
+static void test_int7(void **state)
+{
+	static const uint32_t columns[] = { 1, 15, 16, 17, 31, 32, 33, 511, 512, 513, 1030 };
+	struct test_random random;
+
+	test_random_init(&random, 0);
+	for (uint32_t n = 1; n <= 33; n += 8)
+		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+			check_int7(&random, n, columns[i]);
+}
+
 static void test_sizes(void **state)
 {
 	assert_int_equal(bitnpu_line_k(BITNPU_W_TERNARY), 16);
 	assert_int_equal(bitnpu_line_k(BITNPU_W_BINARY), 32);
 	assert_int_equal(bitnpu_line_k(BITNPU_W_INT8), 4);
 	assert_int_equal(bitnpu_line_k(3), 0);
-	assert_int_equal(bitnpu_tiles_bytes(3, 16, 16), 0);
+	assert_int_equal(bitnpu_tiles_bytes(BITNPU_PACK_INT7 + 1, 16, 16), 0);
+	/* Two tiles of three lines of 16 columns, three times, and of two of 32. */
+	assert_int_equal(bitnpu_tiles_bytes(BITNPU_PACK_INT7, 17, 33), 2 * (3 * 3 + 2) * 64);
 	assert_int_equal(bitnpu_tiles_bytes(BITNPU_W_INT8, 1 << 24, 65536), 1ull << 40);
 	assert_int_equal(bitnpu_scales_bytes(17, 257, 8), 2 * 2 * 32);
 	assert_int_equal(bitnpu_scales_bytes(1 << 24, 65536, 5), (1ull << 24) * 2048 * 2);
@@ -669,7 +727,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tiles),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_int7), cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_independent_files),
 		cmocka_unit_test(test_scale_detection),
 		cmocka_unit_test(test_refused_scales),
