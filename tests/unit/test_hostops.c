@@ -626,7 +626,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reductions), cmocka_unit_test(test_elementwise),
-		cmocka_unit_test(test_quantize),  cmocka_unit_test(test_sum_int7),   cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_quantize),
+		cmocka_unit_test(test_sum_int7),   cmocka_unit_test(test_attention),
 		cmocka_unit_test(test_exp),	   cmocka_unit_test(test_rope_table),
 		cmocka_unit_test(test_rope),	   cmocka_unit_test(test_from_half),
 		cmocka_unit_test(test_expand),	   cmocka_unit_test(test_to_halves),
