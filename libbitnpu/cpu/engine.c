@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The cpu engine's device: the host's processors, its memory, and the process's threads. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,14 +47,37 @@ static void get_model_name(char *name, size_t size)
 		fclose(file);
 }
 
+/* The processors that this process may use, such as "0-3,8"; what does not fit is left out. */
+static void get_processors(char *text, size_t size)
+{
+	size_t used = 0;
+	cpu_set_t set;
+
+	*text = '\0';
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return;
+	for (int first = 0, end; first < CPU_SETSIZE && used < size; first = end + 1) {
+		for (end = first; end < CPU_SETSIZE && CPU_ISSET(end, &set);)
+			end++;
+		if (end == first)
+			continue;
+		used += snprintf(text + used, size - used, "%s%d", used ? "," : "", first);
+		if (end > first + 1 && used < size)
+			used += snprintf(text + used, size - used, "-%d", end - 1);
+	}
+}
+
 static void describe(const struct bitnpu_cpu_level *level, unsigned int threads,
 		     struct bitnpu_device_info *info)
 {
+	char processors[128];
+
 	get_model_name(info->description, sizeof(info->description));
 	if (!*info->description)
 		snprintf(info->description, sizeof(info->description), "this machine's processors");
-	snprintf(info->detail, sizeof(info->detail), "%s, %u thread%s", level->name, threads,
-		 threads == 1 ? "" : "s");
+	get_processors(processors, sizeof(processors));
+	snprintf(info->detail, sizeof(info->detail), "%s, %u thread%s on processors %s", level->name,
+		 threads, threads == 1 ? "" : "s", processors);
 	info->features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
 			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64;
 	info->memory_bytes = bitnpu_host_memory_bytes();

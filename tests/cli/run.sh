@@ -115,9 +115,14 @@ grep -qE '^decode +7 tokens in .* tokens/s$' "$tmp/err" && grep -qE '^seed +5$' 
 	grep -qE '^device +.* submissions' "$tmp/err"
 report $? '--stats'
 run run "$MODEL" -p "$prompt" -n 8 --stats --seed 5 --device cpu --threads 3
-grep -qE '^engine +.*, 3 threads$' "$tmp/err"
+grep -qE '^engine +.*, 3 threads on processors [0-9]' "$tmp/err"
 report $? '--threads is shown'
 cp "$tmp/out" "$tmp/three"
+processor=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
+taskset -c "$processor" "$BITNPU" run "$MODEL" -p "$prompt" -n 8 --seed 5 --device cpu --stats \
+	>"$tmp/out" 2>"$tmp/err"
+cmp -s "$tmp/out" "$tmp/three" && grep -qE '^engine +.*, 1 thread on processors [0-9]+$' "$tmp/err"
+report $? 'a thread for each processor that may be used'
 for threads in 1 2 64; do
 	run run "$MODEL" -p "$prompt" -n 8 --seed 5 --device cpu --threads $threads
 	cmp -s "$tmp/out" "$tmp/three"
