@@ -37,7 +37,7 @@ link		= $(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS)
 
 # Asked only when something is linked: "make demo" installs these packages first.
 lib_libs	= $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lm
-tool_libs	= $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES))
+tool_libs	= $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(cairo_libs)
 test_libs	= $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
 lib_srcs	:= $(sort $(wildcard libbitnpu/*.c libbitnpu/*/*.c opencl/*.c))
@@ -91,6 +91,15 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
 drm_srcs	:= $(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_accel*.c)
 $(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
+
+# Pictures as PNG, where cairo is: asked each time, since it may come and go.
+cairo_cflags	= $(shell $(PKG_CONFIG) --exists cairo && echo -DHAVE_CAIRO && \
+			  $(PKG_CONFIG) --cflags cairo | sed 's/-I/-isystem /g')
+cairo_libs	= $(shell $(PKG_CONFIG) --silence-errors --libs cairo)
+$(BUILD)/obj/cairo.stamp: FORCE
+	@$(call stamp,$(cairo_cflags))
+$(BUILD)/obj/tools/canvas_png.o: CPPFLAGS += $(cairo_cflags)
+$(BUILD)/obj/tools/canvas_png.o: $(BUILD)/obj/cairo.stamp
 
 # Kernels of an instruction set that not every processor has; libbitnpu/cpu/level.c asks before it calls.
 # Apart from CFLAGS, which the command line may set.

@@ -4,7 +4,7 @@
 all_c		= $(lib_srcs) $(tool_srcs) $(program_srcs) $(unit_srcs) $(support_srcs) \
 		  $(conformance_srcs) $(accel_test_srcs) $(wildcard tests/cpu/*.c) $(fuzz_srcs)
 tidy_stamps	= $(patsubst %.c,$(BUILD)/lint/%.tidy,$(all_c))
-lint_flags	= -D_GNU_SOURCE -std=gnu11 -Iuapi -I. $(drm_cflags)
+lint_flags	= -D_GNU_SOURCE -std=gnu11 -Iuapi -I. $(drm_cflags) $(cairo_cflags)
 
 .PHONY: lint lint-tidy lint-cppcheck lint-sparse lint-scripts lint-kernel
 lint: ## clang-tidy, cppcheck, sparse, kernel style, shellcheck, pyflakes, tree checks

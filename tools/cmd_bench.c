@@ -7,6 +7,7 @@
 
 #include "bench_compare.h"
 #include "bench_output.h"
+#include "bench_plot.h"
 #include "interrupt.h"
 #include "libbitnpu/error.h"
 #include "output.h"
@@ -17,7 +18,7 @@ struct bench_settings {
 	struct bitnpu_numbers prefill, depth;
 	uint32_t threads, repeat, copies, decode, parallel, batch;
 	uint64_t roof_bytes;
-	const char *json, *compare;
+	const char *json, *compare, *plot;
 };
 
 /* BitNet b1.58 2B4T's attention output, FFN up and FFN down, and FFN up in a prefill. */
@@ -34,7 +35,7 @@ struct plan {
 	struct bitnpu_bench bench;
 	struct bitnpu_texts devices, shapes, formats;
 	struct bitnpu_bench_model model;
-	struct bitnpu_bench_output json;
+	struct bitnpu_bench_output json, plot;
 	struct bitnpu_bench_old old;	/* no path without --compare */
 	char **names;			/* of @devices when they were not given */
 };
@@ -168,12 +169,28 @@ static int prepare(struct plan *plan, const struct bench_settings *settings, con
 	qsort(settings->depth.value, settings->depth.count, sizeof(*settings->depth.value),
 	      ascending);
 	failed = bitnpu_bench_output_open(&plan->json, settings->json, err);
+	if (!failed)
+		failed = bitnpu_bench_output_open(&plan->plot, settings->plot, err);
 	if (!failed && settings->compare)
 		failed = bitnpu_bench_old_read(settings->compare, &plan->old, err);
 	if (!failed && model)
 		failed = open_model(plan, model, err);
 	if (!failed && !plan->devices.count)
 		failed = find_devices(plan, err);
+	return failed;
+}
+
+static int draw(struct plan *plan, const struct bitnpu_bench_report *report,
+		struct bitnpu_error *err)
+{
+	size_t bytes;
+	void *picture = bitnpu_bench_plot(report, plan->plot.path, &bytes);
+	int failed;
+
+	if (!picture)
+		return bitnpu_fail(err, -ENOMEM, "%s: out of memory", plan->plot.path);
+	failed = bitnpu_bench_output_finish(&plan->plot, picture, bytes, err);
+	free(picture);
 	return failed;
 }
 
@@ -195,6 +212,8 @@ static int show(struct plan *plan, const char *model, struct bitnpu_error *err)
 		failed = bitnpu_bench_output_finish(&plan->json, text, strlen(text), err);
 		free(text);
 	}
+	if (!failed && plan->plot.path)
+		failed = draw(plan, &report, err);
 	return failed;
 }
 
@@ -205,6 +224,7 @@ static void free_plan(struct plan *plan)
 			free(plan->names[i]);
 	free(plan->names);
 	bitnpu_bench_output_abort(&plan->json);
+	bitnpu_bench_output_abort(&plan->plot);
 	bitnpu_bench_old_free(&plan->old);
 	bitnpu_model_close(plan->model.model);
 	free(plan->bench.rows);
@@ -235,6 +255,10 @@ static int bench_run(const void *settings, char **args)
 	struct bitnpu_error err = { 0 };
 	int code = BITNPU_EXIT_OK, failed;
 
+	if (wanted->plot && !bitnpu_bench_plot_check(wanted->plot, &err)) {
+		bitnpu_complain("bench", "%s", err.message);
+		return BITNPU_EXIT_USAGE;
+	}
 	if (!check_texts(&plan) || !check_kind(wanted, args[0]))
 		return BITNPU_EXIT_USAGE;
 	failed = prepare(&plan, wanted, args[0], &err);
@@ -300,6 +324,8 @@ static const struct bitnpu_option options[] = {
 	  .help = "write the results as a JSON object; - is standard output, without the table" },
 	{ .name = "compare", .type = BITNPU_OPTION_TEXT, .argument = "FILE", .offset = AT(compare),
 	  .help = "compare with results that --json wrote" },
+	{ .name = "plot", .type = BITNPU_OPTION_TEXT, .argument = "FILE", .offset = AT(plot),
+	  .help = "draw a roofline picture; FILE ends in .svg, or in .png if built with cairo" },
 	{ 0 },
 };
 
@@ -319,7 +345,8 @@ const struct bitnpu_command bitnpu_command_bench = {
 	.examples = "  bitnpu bench\n"
 		    "  bitnpu bench --shape 1x6912x2560 --format ternary --device opencl:0\n"
 		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --json new.json\n"
-		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --compare old.json\n",
+		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --compare old.json\n"
+		    "  bitnpu bench model.gguf --plot roofline.svg\n",
 	.exits = "  128 + N  ended by signal N\n",
 	.run = bench_run,
 };
