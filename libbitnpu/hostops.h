@@ -51,6 +51,8 @@ struct bitnpu_attention {
  * @add: x[i] += y[i]
  * @relu2_gate: out[i] = max(gate[i], 0)^2 * up[i]
  * @exp: e^x, within 2 ulp; 0 below -104, infinity above 88.73
+ * @maximum: the largest of n floats, NaNs passed over; -infinity of none
+ * @weigh: x[i] = exp((x[i] - max) / temperature)
  * @softmax: x = exp(x - max) / sum, in place; n >= 1
  * @rope: rotate pairs (i, i + head_dim / 2) of each of @heads heads in place by bitnpu_rope_table()
  * @to_halves: bitnpu_to_half() of n floats; the payload of a NaN may differ
@@ -75,6 +77,8 @@ struct bitnpu_hostops {
 	void (*add)(float *x, const float *y, size_t n);
 	void (*relu2_gate)(const float *gate, const float *up, size_t n, float *out);
 	float (*exp)(float x);
+	float (*maximum)(const float *x, size_t n);
+	void (*weigh)(float *x, size_t n, float max, float temperature);
 	void (*softmax)(float *x, size_t n);
 	void (*rope)(float *x, uint32_t heads, uint32_t head_dim, const float *table);
 	void (*to_halves)(const float *x, size_t n, uint16_t *out);

@@ -15,11 +15,14 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "error.h"
 #include "hostops.h"
 
 #define REPEAT_LAST_MAX (UINT32_C(1) << 20)
+/* Logits are looked at by blocks, of which few hold one that can be chosen. */
+#define BLOCK 64
 
 /* A token that may be chosen. */
 struct candidate {
@@ -32,23 +35,26 @@ struct candidate {
  * @params: as given, top_k and top_p as small as they have an effect
  * @n_vocab: tokens
  * @random: state of xoshiro256**
+ * @logits: of this token, penalized; NaN may be among them, +infinity not
+ * @largest: of each block of @logits
+ * @blocks: how many
  * @candidates: room for @n_vocab
  * @kept: likewise; those that survive, in order
  * @weights: of those kept
  * @recent: ring of params.repeat_last tokens
  * @recent_count: how many have been entered
  * @recent_next: where the next goes
- * @uses: how often each token is in the ring
  */
 struct bitnpu_sampler {
 	struct bitnpu_sampler_params params;
 	uint32_t n_vocab;
 	uint64_t random[4];
+	float *logits, *largest;
+	uint32_t blocks;
 	struct candidate *candidates, *kept;
 	float *weights;
 	uint32_t *recent;
 	uint32_t recent_count, recent_next;
-	uint32_t *uses;
 };
 
 static uint64_t splitmix64(uint64_t *state)
@@ -116,7 +122,8 @@ void bitnpu_sampler_destroy(struct bitnpu_sampler *sampler)
 	free(sampler->kept);
 	free(sampler->weights);
 	free(sampler->recent);
-	free(sampler->uses);
+	free(sampler->largest);
+	free(sampler->logits);
 	free(sampler);
 }
 
@@ -145,8 +152,11 @@ int bitnpu_sampler_create(const struct bitnpu_sampler_params *params, uint32_t n
 	new->kept = calloc(n_vocab, sizeof(*new->kept));
 	new->weights = calloc(n_vocab, sizeof(*new->weights));
 	new->recent = calloc((size_t)new->params.repeat_last + 1, sizeof(*new->recent));
-	new->uses = calloc(n_vocab, sizeof(*new->uses));
-	if (!new->candidates || !new->kept || !new->weights || !new->recent || !new->uses) {
+	new->logits = calloc(n_vocab, sizeof(*new->logits));
+	new->blocks = (n_vocab - 1) / BLOCK + 1;
+	new->largest = calloc(new->blocks, sizeof(*new->largest));
+	if (!new->candidates || !new->kept || !new->weights || !new->recent || !new->logits ||
+	    !new->largest) {
 		bitnpu_sampler_destroy(new);
 		return bitnpu_fail(err, -ENOMEM, "sampler: out of memory for %u tokens", n_vocab);
 	}
@@ -158,25 +168,87 @@ void bitnpu_sampler_accept(struct bitnpu_sampler *sampler, uint32_t token)
 {
 	if (!sampler->params.repeat_last || token >= sampler->n_vocab)
 		return;
-	if (sampler->recent_count == sampler->params.repeat_last)
-		sampler->uses[sampler->recent[sampler->recent_next]]--;
-	else
+	if (sampler->recent_count < sampler->params.repeat_last)
 		sampler->recent_count++;
 	sampler->recent[sampler->recent_next] = token;
-	sampler->uses[token]++;
 	sampler->recent_next = (sampler->recent_next + 1) % sampler->params.repeat_last;
 }
 
-/* Penalize, and turn NaN into "never" and what overflows into the largest float. */
-static float prepare_logit(const struct bitnpu_sampler *sampler, uint32_t token, float logit)
+static uint32_t block_size(const struct bitnpu_sampler *sampler, uint32_t block)
 {
-	float penalty = sampler->params.repeat_penalty;
+	uint32_t left = sampler->n_vocab - block * BLOCK;
 
-	if (sampler->uses[token])
-		logit = logit > 0 ? logit / penalty : logit * penalty;
-	if (isnan(logit))
-		return -INFINITY;
-	return logit > FLT_MAX ? FLT_MAX : logit;
+	return left < BLOCK ? left : BLOCK;
+}
+
+/* Return: the largest of all */
+static float find_largest(struct bitnpu_sampler *sampler)
+{
+	const struct bitnpu_hostops *ops = bitnpu_hostops();
+
+	for (uint32_t block = 0; block < sampler->blocks; block++)
+		sampler->largest[block] = ops->maximum(sampler->logits + (size_t)block * BLOCK,
+						       block_size(sampler, block));
+	return ops->maximum(sampler->largest, sampler->blocks);
+}
+
+/* Penalize, and turn what overflows into the largest float.  Return: the largest of all */
+static float prepare_logits(struct bitnpu_sampler *sampler, const float *logits)
+{
+	float penalty = sampler->params.repeat_penalty, max;
+
+	memcpy(sampler->logits, logits, sampler->n_vocab * sizeof(*logits));
+	/* A token that was used twice is penalized once: from what was given. */
+	for (uint32_t i = 0; i < sampler->recent_count; i++) {
+		uint32_t token = sampler->recent[i];
+
+		sampler->logits[token] = logits[token] > 0 ? logits[token] / penalty :
+							     logits[token] * penalty;
+	}
+	max = find_largest(sampler);
+	if (max <= FLT_MAX)
+		return max;
+	for (uint32_t i = 0; i < sampler->n_vocab; i++)
+		if (sampler->logits[i] > FLT_MAX)
+			sampler->logits[i] = FLT_MAX;
+	return find_largest(sampler);
+}
+
+/* The lowest token with the largest logit, 0 when there is none above -infinity. */
+static uint32_t find_best(const struct bitnpu_sampler *sampler, float max)
+{
+	uint32_t i = 0;
+
+	if (max == -INFINITY)
+		return 0;
+	while (sampler->largest[i / BLOCK] != max)
+		i += BLOCK;
+	while (sampler->logits[i] != max)
+		i++;
+	return i;
+}
+
+/*
+ * Those with a logit of @least or more become candidates, in the order of their tokens; NaN is "never".
+ * Return: how many.
+ */
+static uint32_t collect(struct bitnpu_sampler *sampler, float least)
+{
+	struct candidate *out = sampler->candidates;
+
+	for (uint32_t block = 0; block < sampler->blocks; block++) {
+		uint32_t first = block * BLOCK, end = first + block_size(sampler, block);
+
+		if (sampler->largest[block] < least)
+			continue;
+		for (uint32_t i = first; i < end; i++) {
+			float logit = isnan(sampler->logits[i]) ? -INFINITY : sampler->logits[i];
+
+			if (logit >= least)
+				*out++ = (struct candidate){ logit, i };
+		}
+	}
+	return out - sampler->candidates;
 }
 
 /* A strict order of all candidates: of equal ones the lower token comes first. */
@@ -239,22 +311,49 @@ static double total_weight(const struct candidate *candidates, uint32_t count, f
 }
 
 /*
+ * A logit that nothing below can be kept by top-k and min-p: the k largest blocks hold k logits not
+ * below the least of their largest; and weights fall with logits.
+ */
+static float least_kept(struct bitnpu_sampler *sampler, float max)
+{
+	const struct bitnpu_sampler_params *params = &sampler->params;
+	struct candidate last = { .logit = -INFINITY };
+	struct queue queue;
+
+	if (!params->top_k) {
+		/* top-p asks for the weight of all.  The margin is beyond any libm's error. */
+		if (params->min_p == 0 || (params->top_p > 0 && params->top_p < 1))
+			return -INFINITY;
+		return max + logf(params->min_p) - 0.01f - fabsf(max) * 1e-6f;
+	}
+	if (params->top_k > sampler->blocks)
+		return -INFINITY;
+	for (uint32_t block = 0; block < sampler->blocks; block++)
+		sampler->candidates[block] = (struct candidate){ sampler->largest[block], block };
+	queue_init(&queue, sampler->candidates, sampler->blocks);
+	for (uint32_t i = 0; i < params->top_k; i++)
+		last = queue_pop(&queue);
+	return last.logit;
+}
+
+/*
  * Fill @kept with what top-k, top-p and min-p leave, the most likely first.
  * Return: how many, at least 1.
  */
 static uint32_t keep(struct bitnpu_sampler *sampler, float max)
 {
 	const struct bitnpu_sampler_params *params = &sampler->params;
-	struct candidate *kept = sampler->kept;
-	uint32_t limit = params->top_k ? params->top_k : sampler->n_vocab;
+	uint32_t found = collect(sampler, least_kept(sampler, max));
+	uint32_t limit = params->top_k ? params->top_k : found;
 	bool by_share = params->top_p > 0 && params->top_p < 1;
+	struct candidate *kept = sampler->kept;
 	double enough = INFINITY, sum = 0;
 	struct queue queue;
 	uint32_t count = 0, i;
 
 	if (by_share && !params->top_k)
 		enough = params->top_p * total_weight(sampler->candidates, limit, max);
-	queue_init(&queue, sampler->candidates, sampler->n_vocab);
+	queue_init(&queue, sampler->candidates, found);
 	if (params->top_k) {
 		for (i = 0; i < limit; i++)
 			kept[i] = queue_pop(&queue);
@@ -280,11 +379,11 @@ static uint32_t draw(struct bitnpu_sampler *sampler, const struct candidate *fro
 	double sum = 0, target;
 	uint32_t chosen = 0, i;
 
-	for (i = 0; i < count; i++) {
-		sampler->weights[i] =
-			bitnpu_hostops()->exp((from[i].logit - max) / sampler->params.temperature);
+	for (i = 0; i < count; i++)
+		sampler->weights[i] = from[i].logit;
+	bitnpu_hostops()->weigh(sampler->weights, count, max, sampler->params.temperature);
+	for (i = 0; i < count; i++)
 		sum += sampler->weights[i];
-	}
 	/* 53 random bits: uniform in [0, 1) */
 	target = (double)(xoshiro256ss(sampler->random) >> 11) * 0x1p-53 * sum;
 	for (i = 0; i < count; i++) {
@@ -301,20 +400,11 @@ static uint32_t draw(struct bitnpu_sampler *sampler, const struct candidate *fro
 uint32_t bitnpu_sampler_next(struct bitnpu_sampler *sampler, const float *logits)
 {
 	const struct bitnpu_sampler_params *params = &sampler->params;
-	struct candidate *candidates = sampler->candidates;
-	uint32_t best = 0, i;
-	float max;
+	float max = prepare_logits(sampler, logits);
 
-	for (i = 0; i < sampler->n_vocab; i++) {
-		candidates[i].logit = prepare_logit(sampler, i, logits[i]);
-		candidates[i].token = i;
-		if (candidates[i].logit > candidates[best].logit)
-			best = i;
-	}
-	max = candidates[best].logit;
 	if (params->temperature == 0 || max == -INFINITY)
-		return best;
+		return find_best(sampler, max);
 	if (!params->top_k && !params->min_p && (params->top_p == 0 || params->top_p == 1))
-		return draw(sampler, candidates, sampler->n_vocab, max);
+		return draw(sampler, sampler->candidates, collect(sampler, -INFINITY), max);
 	return draw(sampler, sampler->kept, keep(sampler, max), max);
 }

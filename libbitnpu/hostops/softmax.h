@@ -63,6 +63,17 @@ static float maximum(const float *x, size_t n)
 	return max;
 }
 
+static void weigh(float *x, size_t n, float max, float temperature)
+{
+	vf t = vf_splat(temperature);
+	size_t i = 0;
+
+	for (; i + W <= n; i += W)
+		vf_store(x + i, exp_vector((vf_load(x + i) - max) / t));
+	if (i < n)
+		vf_store_part(x + i, exp_vector((vf_load_part(x + i, n - i) - max) / t), n - i);
+}
+
 /* x = exp(x - max), added to the accumulators */
 static inline struct lanes exp_lanes(struct lanes x, float max, struct lanes *acc)
 {
