@@ -71,14 +71,37 @@ static double median(struct bitnpu_samples *samples)
 	return bitnpu_samples_median(samples);
 }
 
-/* The roofs are the host's: its memory, if the device shares it; its processors, if it is they. */
+/* A roof is looked at for this share of what the sample before took, and so often at most. */
+#define ROOF_SHARE 0.1
+#define MOST_ROOFS 16
+
+/**
+ * struct roof_samples - of a row
+ * @bandwidth: of memory, bytes a second
+ * @peak: multiplications and additions a second
+ */
+struct roof_samples {
+	struct bitnpu_samples bandwidth, peak;
+};
+
+/*
+ * The roofs are the host's: its memory, if the device shares it; its processors, if it is they.  What a
+ * busy machine gives in an instant says little of what it gives during a sample of a second.
+ */
 static void sample_roofs(struct bitnpu_bench *bench, const struct bitnpu_device_info *info,
-			 struct bitnpu_samples *bandwidths, struct bitnpu_samples *peaks)
+			 double seconds, struct roof_samples *roofs)
 {
+	double begin = bitnpu_bench_seconds();
 	bool shared = info->unified || info->host;
 
-	bitnpu_samples_add(bandwidths, shared ? bitnpu_roof_measure(bench->roof) : NAN);
-	bitnpu_samples_add(peaks, info->host ? bitnpu_peak_measure(&bench->peak) : NAN);
+	for (unsigned int i = 0; i < MOST_ROOFS; i++) {
+		bitnpu_samples_add(&roofs->bandwidth,
+				   shared ? bitnpu_roof_measure(bench->roof) : NAN);
+		bitnpu_samples_add(&roofs->peak,
+				   info->host ? bitnpu_peak_measure(&bench->peak) : NAN);
+		if (bitnpu_bench_seconds() - begin > ROOF_SHARE * seconds)
+			break;
+	}
 }
 
 int bitnpu_bench_sample(struct bitnpu_bench *bench, const struct bitnpu_device_info *info,
@@ -86,20 +109,21 @@ int bitnpu_bench_sample(struct bitnpu_bench *bench, const struct bitnpu_device_i
 			int (*run)(void *user, struct bitnpu_error *err), void *user,
 			struct bitnpu_error *err)
 {
-	struct bitnpu_samples times = { .count = 0 }, bandwidths = { .count = 0 };
-	struct bitnpu_samples peaks = { .count = 0 };
-	double begin;
+	struct bitnpu_samples times = { .count = 0 };
+	struct roof_samples roofs = { { .count = 0 }, { .count = 0 } };
+	double begin, seconds = 0;
 	int failed;
 
 	for (uint32_t i = 0; i < bench->repeat; i++) {
 		if (bitnpu_interrupted())
 			return -ECANCELED;
-		sample_roofs(bench, info, &bandwidths, &peaks);
+		sample_roofs(bench, info, seconds, &roofs);
 		begin = bitnpu_bench_seconds();
 		failed = run(user, err);
 		if (failed)
 			return failed;
-		bitnpu_samples_add(&times, bitnpu_bench_seconds() - begin);
+		seconds = bitnpu_bench_seconds() - begin;
+		bitnpu_samples_add(&times, seconds);
 		bitnpu_progress_update(bench->progress, ++bench->done, bench->total);
 	}
 	snprintf(row->device, sizeof(row->device), "%s", info->name);
@@ -107,8 +131,8 @@ int bitnpu_bench_sample(struct bitnpu_bench *bench, const struct bitnpu_device_i
 	row->seconds = median(&times);
 	row->seconds_min = bitnpu_samples_min(&times);
 	row->seconds_max = bitnpu_samples_max(&times);
-	row->roof_gbps = median(&bandwidths) * 1e-9;
-	row->roof_gops = median(&peaks) * 1e-9;
+	row->roof_gbps = median(&roofs.bandwidth) * 1e-9;
+	row->roof_gops = median(&roofs.peak) * 1e-9;
 	row->gbps = row->share_of_roof = row->gops = row->share_of_peak = row->tokens_per_s = NAN;
 	return 0;
 }
