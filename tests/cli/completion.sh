@@ -32,6 +32,8 @@ report $? 'there are eight'
 completes 'a command after help' bench help be
 completes 'a long option' --roof-buffer bench --ro
 completes 'every option' --json pack -
+completes 'an option that takes a file' --compare bench --co
+completes 'and the file' Makefile bench --compare Makef
 completes 'a device' golden run --device go
 ! grep -q ':$' "$tmp/out"
 report $? 'and nothing that is no device'
