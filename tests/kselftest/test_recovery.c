@@ -318,8 +318,6 @@ TEST_F_TIMEOUT(recovery, job_limit, 120)
 	char limit[16], timeout[16];
 	int64_t begin;
 
-	if (variant->cores > 1)
-		SKIP(return, "as with one");
 	ASSERT_LT(0, bt_read_file(PARAMETERS "job_limit_ms", limit, sizeof(limit)));
 	ASSERT_LT(0, bt_read_file(PARAMETERS "timeout_ms", timeout, sizeof(timeout)));
 	ASSERT_EQ(0, long_job(self->fd, &job));
