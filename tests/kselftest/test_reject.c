@@ -326,7 +326,7 @@ TEST_F(reject, partial_batch)
 	struct drm_bitnpu_job jobs[3] = { self->job, self->job, self->job };
 	uint32_t done;
 
-	jobs[1].flags = 1 << 31;
+	jobs[1].flags = 1u << 31;
 	EXPECT_EQ(-EINVAL, bt_submit(self->fd, self->queue, jobs, 3, &done));
 	EXPECT_EQ(1, done);
 }

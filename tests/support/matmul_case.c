@@ -189,7 +189,7 @@ void matmul_case_print(const struct matmul_case *c, char *out, size_t size)
 
 	snprintf(out, size, "%s %s m %u n %u k %u group %u pads %u %u fill %u", weights[c->weight_format],
 		 c->output_format == BITNPU_Y_INT64 ? "int64" : "int32", c->m, c->n, c->k,
-		 c->group_shift ? 1u << c->group_shift : 0, c->x_pad, c->y_pad, c->fill);
+		 c->group_shift ? 1u << c->group_shift : 0, c->x_pad, c->y_pad, (unsigned int)c->fill);
 }
 
 /* Small sizes and the neighbours of multiples of a tile or line are where mistakes are. */

@@ -110,8 +110,8 @@ static void test_reductions(void **state)
 static void test_elementwise(void **state)
 {
 	float a[MAX_N], b[MAX_N], got[MAX_N], want[MAX_N];
-	int32_t y[MAX_N];
-	int64_t wide[MAX_N];
+	int32_t y[MAX_N] = { 0 };
+	int64_t wide[MAX_N] = { 0 };
 
 	for (size_t n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n + 1 + test_random_below(&rng, 60)) {
 		float x_scale = fabsf(random_float(1.0f));
