@@ -3,9 +3,9 @@
  * The BitNPU datapath: checks and executes commands.  What this file computes is by definition the
  * right answer, so it is written to be read: one loop nest, no cases for speed.
  *
- * Freestanding: fields are read and written byte by byte (any alignment, any host byte order), nothing
- * is zeroed or copied in a way that compilers would turn into calls of memset and memcpy, and the
- * largest object on the stack is one struct block.
+ * Freestanding: fields are read and written byte by byte (any alignment, any host byte order),
+ * nothing is zeroed or copied in a way that compilers would turn into calls of memset and memcpy,
+ * and the largest object on the stack is one struct block.
  */
 #include "datapath.h"
 
@@ -22,8 +22,8 @@
 /**
  * struct block - the state of up to BLOCK_ROWS rows of x against one tile of w
  * @x: the current STEP_K columns of each row, zero past column K
- * @line: the weights of these columns; past the last line of the tile, where x is zero, whatever was
- *	there before
+ * @line: the weights of these columns; past the last line of the tile, where x is zero, whatever
+ *	was there before
  * @acc: sums of the current group (INT32: of all of K), |acc| <= 2^30
  * @total: scaled sums of the groups before, modulo 2^64
  *
@@ -249,8 +249,8 @@ __s64 bitnpu_half_to_fixed(__u16 half)
 }
 
 /*
- * The STEP_K weights of row @r.  A shift by less than eight bits, masked to the low bits of each byte,
- * moves nothing from byte to byte, so the words may be in the host's byte order.
+ * The STEP_K weights of row @r.  A shift by less than eight bits, masked to the low bits of each
+ * byte, moves nothing from byte to byte, so the words may be in the host's byte order.
  */
 static inline void unpack_row(const struct block *b, __u32 r, __u32 format, __s16 *w)
 {

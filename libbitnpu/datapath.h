@@ -2,8 +2,8 @@
 /*
  * The BitNPU datapath: the definition of the arithmetic.
  *
- * Freestanding C: no libc, no floating point, no allocation, no recursion, a stack frame under 2 KiB.
- * The golden engine, the simulated silicon and the fuzzers compile this one source.
+ * Freestanding C: no libc, no floating point, no allocation, no recursion, a stack frame under
+ * 2 KiB.  The golden engine, the simulated silicon and the fuzzers compile this one source.
  */
 #ifndef BITNPU_DATAPATH_H
 #define BITNPU_DATAPATH_H

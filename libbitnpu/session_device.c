@@ -89,7 +89,7 @@ static uint64_t place_head(struct bitnpu_session *s, uint32_t rows)
 int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 {
 	uint64_t x_bytes = (uint64_t)bitnpu_row_bytes(s->head[0].w->k, 1) * s->params.n_batch;
-	uint64_t y_bytes = place_head(s, 1);
+	uint64_t y_bytes = place_head(s, 1), rows = 1;
 	int ret;
 
 	for (uint32_t layer = 0; layer < s->model->info.n_layer; layer++) {
@@ -106,9 +106,10 @@ int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 		}
 	}
 	/* As many rows of the head as fit what the blocks need anyway. */
-	s->head_rows = y_bytes / place_head(s, 1);
-	s->head_rows = s->head_rows < s->params.n_batch ? s->head_rows : s->params.n_batch;
-	place_head(s, s->head_rows);
+	while (rows < s->params.n_batch && place_head(s, rows + 1) <= y_bytes)
+		rows++;
+	s->head_rows = rows;
+	place_head(s, rows);
 	s->head_lists = calloc(s->head_rows, sizeof(struct bitnpu_cmdlist *));
 	if (!s->head_lists)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");

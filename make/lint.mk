@@ -49,7 +49,7 @@ lint-kernel:
 		"scripts/checkpatch.pl"; else $(CHECKPATCH) --strict --no-tree --no-summary --terse --quiet \
 		--max-line-length=100 --file \
 		--ignore $(checkpatch_ignore) \
-		Kbuild $(wildcard kmod/*.[ch] kmod/*/*.[ch] uapi/drm/*.h) libbitnpu/datapath.c libbitnpu/datapath.h; fi
+		Kbuild $(wildcard kmod/*.[ch] kmod/*/*.[ch] uapi/drm/*.h libbitnpu/datapath.[ch]); fi
 	$(if $(KERNEL_DOC),$(KERNEL_DOC) -none -Werror uapi/drm/*.h libbitnpu/bitnpu.h,\
 		@echo "skipped kernel-doc: no kernel headers")
 
