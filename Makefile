@@ -85,7 +85,7 @@ $(BUILD)/obj/tool.stamp: FORCE
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 	@mkdir -p $(@D)
-	$(call say,CC)$(compile) $(isa_flags) -c -o $@ $<
+	$(call say,CC)$(compile) $(isa_flags_$*) -c -o $@ $<
 
 # The ioctls' header includes drm.h, which libdrm has in a place of its own.
 drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
@@ -105,13 +105,13 @@ $(BUILD)/obj/tools/canvas_png.o: $(BUILD)/obj/cairo.stamp
 # Apart from CFLAGS, which the command line may set.
 machine		:= $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(machine),x86_64)
-$(BUILD)/obj/libbitnpu/cpu/avx2.o: isa_flags = -mavx2
-$(BUILD)/obj/libbitnpu/hostops/avx2.o: isa_flags = -mavx2 -mf16c
-$(BUILD)/obj/libbitnpu/hostops/avx512.o: isa_flags = -mavx512f -mf16c
+isa_flags_libbitnpu/cpu/avx2 := -mavx2
+isa_flags_libbitnpu/hostops/avx2 := -mavx2 -mf16c
+isa_flags_libbitnpu/hostops/avx512 := -mavx512f -mf16c
 endif
 ifeq ($(machine),aarch64)
-$(BUILD)/obj/libbitnpu/cpu/dotprod.o: isa_flags = -march=armv8.2-a+dotprod
-$(BUILD)/obj/libbitnpu/cpu/i8mm.o: isa_flags = -march=armv8.2-a+dotprod+i8mm
+isa_flags_libbitnpu/cpu/dotprod := -march=armv8.2-a+dotprod
+isa_flags_libbitnpu/cpu/i8mm := -march=armv8.2-a+dotprod+i8mm
 endif
 
 # The OpenCL kernels are embedded with .incbin, which -MMD does not see.

@@ -16,7 +16,8 @@ lint: ## clang-tidy, cppcheck, sparse, kernel style, shellcheck, pyflakes, tree 
 lint-tidy: $(tidy_stamps)
 $(BUILD)/lint/%.tidy: %.c .clang-tidy $(wildcard */*.h uapi/drm/*.h tests/*/*.h)
 	@mkdir -p $(@D)
-	$(call say,TIDY)clang-tidy --quiet $< -- $(lint_flags) 2>$@.log || { cat $@.log; exit 1; }
+	$(call say,TIDY)clang-tidy --quiet $< -- $(lint_flags) $(isa_flags_$*) 2>$@.log || \
+		{ cat $@.log; exit 1; }
 	@touch $@
 
 # In kmod, what cppcheck does not know is left out: xa_for_each() and loops that fill what they count; the
