@@ -106,6 +106,8 @@ $(BUILD)/obj/tools/canvas_png.o: $(BUILD)/obj/cairo.stamp
 machine		:= $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(machine),x86_64)
 isa_flags_libbitnpu/cpu/avx2 := -mavx2
+isa_flags_libbitnpu/cpu/avxvnni := -mavx2 -mavxvnni
+isa_flags_libbitnpu/cpu/avx512vnni := -mavx512f -mavx512vnni
 isa_flags_libbitnpu/hostops/avx2 := -mavx2 -mf16c
 isa_flags_libbitnpu/hostops/avx512 := -mavx512f -mf16c
 endif

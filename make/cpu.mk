@@ -8,7 +8,23 @@ cpu_test_srcs	:= $(sort $(wildcard tests/cpu/*.c)) tests/support/plain_matmul.c 
 		   $(filter-out libbitnpu/cpu/engine.c,$(wildcard libbitnpu/cpu/*.c))
 cpu_test	:= $(BUILD)/tests/cpu
 
-$(cpu_test): $(call objs,$(cpu_test_srcs)) $(BUILD)/obj/link.stamp
+# x86's newer levels once more, on instructions in portable C, SIMD Everywhere's.
+# tests/cpu/emulated has the compiler's headers; where the library is missing their tests are skipped.
+# Not optimized: gcc would take minutes.
+ifeq ($(machine),x86_64)
+ifneq ($(wildcard /usr/include/simde/x86/avx512/dpbusd.h),)
+emulated_levels	:= avxvnni avx512vnni
+endif
+endif
+emulated_objs	:= $(emulated_levels:%=$(BUILD)/obj/emulated/%.o)
+emulated_flags	= -O0 -Wno-psabi -Itests/cpu/emulated \
+		  $(foreach l,$(emulated_levels),-Dbitnpu_cpu_$(l)=emulated_$(l))
+
+$(emulated_objs): $(BUILD)/obj/emulated/%.o: libbitnpu/cpu/%.c $(BUILD)/obj/compile.stamp make/cpu.mk
+	@mkdir -p $(@D)
+	$(call say,CC)$(compile) $(emulated_flags) -c -o $@ $<
+
+$(cpu_test): $(call objs,$(cpu_test_srcs)) $(emulated_objs) $(BUILD)/obj/link.stamp
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link) -o $@ $(filter %.o,$^) -lm
 
@@ -40,4 +56,4 @@ check-cpu: $(cpu_test) build-arm64 ## run the cpu engine's kernels, Arm's in an 
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined $(cpu_test:$(BUILD)/%=$(asan_build)/%)
 	@$(RUN_TESTS) $(suite_cpu)
 
--include $(patsubst %.o,%.d,$(call objs,$(wildcard tests/cpu/*.c)))
+-include $(patsubst %.o,%.d,$(call objs,$(wildcard tests/cpu/*.c)) $(emulated_objs))

@@ -9,6 +9,8 @@
 
 const struct bitnpu_cpu_level *const bitnpu_cpu_levels[] = {
 #if defined(__x86_64__)
+	&bitnpu_cpu_avx512vnni,
+	&bitnpu_cpu_avxvnni,
 	&bitnpu_cpu_avx2,
 #endif
 #if defined(__aarch64__) && !defined(__ARM_BIG_ENDIAN)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every level's kernels that this processor can run, against plain matrices.  Speaks TAP.
+ * Every level's kernels against plain matrices: those that this processor can run, and those that
+ * are compiled for an emulation of their instructions (make/cpu.mk).  Speaks TAP.
  *
  * usage: cpu [LEVEL]...      BITNPU_TEST_SEED repeats a run
  */
@@ -12,6 +13,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FORMATS 3
+
+/* The same sources again, on emulated instructions; absent where the emulation is not installed. */
+extern const struct bitnpu_cpu_level emulated_avxvnni __attribute__((weak));
+extern const struct bitnpu_cpu_level emulated_avx512vnni __attribute__((weak));
 
 struct run {
 	const struct bitnpu_cpu_level *level;
@@ -188,23 +193,65 @@ static bool wanted(const char *name, char **names)
 	return *names;
 }
 
-/* Return: failed tests */
-static unsigned int run_level(const struct bitnpu_cpu_level *level, const char *name,
-			      const char *missing, struct bitnpu_pool *pool)
+/**
+ * struct candidate - kernels to test
+ * @level: NULL where no emulation is installed
+ * @name: for people
+ * @missing: why it cannot be tested, or NULL
+ */
+struct candidate {
+	const struct bitnpu_cpu_level *level;
+	const char *name, *missing;
+};
+
+/* Those that the command line names, or all; Return: how many. */
+static size_t list_candidates(char **names, struct candidate *candidates)
 {
-	static unsigned int number;
+	static const struct candidate emulated[] = {
+		{ &emulated_avxvnni, "emulated avxvnni", "SIMD Everywhere is not installed" },
+		{ &emulated_avx512vnni, "emulated avx512vnni", "SIMD Everywhere is not installed" },
+	};
+	size_t count = 0;
+
+	for (size_t i = 0; bitnpu_cpu_levels[i]; i++) {
+		const struct bitnpu_cpu_level *level = bitnpu_cpu_levels[i];
+
+		if (wanted(level->name, names))
+			candidates[count++] = (struct candidate){
+				level, level->name,
+				level->usable() ? NULL : "not on this processor",
+			};
+	}
+	for (size_t i = 0; i < COUNT(emulated); i++) {
+		if (!wanted(emulated[i].name, names))
+			continue;
+		candidates[count] = emulated[i];
+		if (emulated[i].level)
+			candidates[count].missing = NULL;
+		count++;
+	}
+	return count;
+}
+
+/* Return: failed tests; *number: of the last one */
+static unsigned int run_candidate(const struct candidate *candidate, struct bitnpu_pool *pool,
+				  unsigned int *number)
+{
 	unsigned int failed = 0;
 
+	if (candidate->missing) {
+		printf("ok %u - %s # SKIP %s\n", ++*number, candidate->name, candidate->missing);
+		return 0;
+	}
 	for (size_t i = 0; i < COUNT(checks); i++) {
-		struct run run = { level, pool, { 0 } };
+		struct run run = { candidate->level, pool, { 0 } };
 		bool right;
 
-		number++;
 		test_random_init(&run.random, i);
-		right = missing || checks[i].check(&run);
+		right = checks[i].check(&run);
 		failed += !right;
-		printf("%sok %u - %s: %s%s%s\n", right ? "" : "not ", number, name, checks[i].name,
-		       missing ? " # SKIP " : "", missing ? missing : "");
+		printf("%sok %u - %s: %s\n", right ? "" : "not ", ++*number, candidate->name,
+		       checks[i].name);
 		fflush(stdout);
 	}
 	return failed;
@@ -212,17 +259,16 @@ static unsigned int run_level(const struct bitnpu_cpu_level *level, const char *
 
 int main(int argc, char **argv)
 {
+	struct candidate candidates[32];
 	struct bitnpu_pool *pool = bitnpu_pool_get();
-	unsigned int failed = 0, levels = 0;
+	size_t count = list_candidates(argv + 1, candidates), tests = 0;
+	unsigned int failed = 0, number = 0;
 
-	for (size_t i = 0; bitnpu_cpu_levels[i]; i++)
-		levels += wanted(bitnpu_cpu_levels[i]->name, argv + 1);
-	printf("1..%zu\n", levels * COUNT(checks));
-	for (size_t i = 0; bitnpu_cpu_levels[i]; i++)
-		if (wanted(bitnpu_cpu_levels[i]->name, argv + 1))
-			failed += run_level(bitnpu_cpu_levels[i], bitnpu_cpu_levels[i]->name,
-					    bitnpu_cpu_levels[i]->usable() ?
-						    NULL : "not on this processor", pool);
+	for (size_t i = 0; i < count; i++)
+		tests += candidates[i].missing ? 1 : COUNT(checks);
+	printf("1..%zu\n", tests);
+	for (size_t i = 0; i < count; i++)
+		failed += run_candidate(&candidates[i], pool, &number);
 	bitnpu_pool_put(pool);
 	return failed > 0;
 }

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernels for AVX-512 VNNI, whose vpdpbusd multiplies four unsigned bytes by four signed ones and adds
+ * all to a 32-bit lane: a line is one vector, a lane a row of w with the four k of a plane.
+ *
+ * Codes are the unsigned operand, x is broadcast from memory by the instruction itself.  int8 weights
+ * are the signed one, x + 128 the unsigned, and 128 times the sum of the weights is taken off.
+ *
+ * Instructions a line and row of x, loads folded: one row ternary 4 vpandd + 4 vpdpbusd, binary 8 + 8,
+ * int8 2 vpdpbusd and a broadcast; in blocks of 16 rows 4, 8 and 1 vpdpbusd, each with a load of x, and
+ * for all rows together 12 and 24 to expand a line, int8 1.
+ */
+#if defined(__x86_64__)
+#include "avx512.h"
+#include "blocks.h"
+#include "x86.h"
+
+/*
+ * Rows of x in a block; narrower ones sum quads in turns, in chains of their own: vpdpbusd takes 5 cycles,
+ * and two begin in one.
+ */
+#define ROWS 16
+#define MOST_CHAINS 4
+#define QUAD 4
+/* Codes are expanded for so many bytes of the first-level cache, a whole number of lines. */
+#define CODE_BYTES 16384
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __m512i load(const void *p)
+{
+	return _mm512_load_si512(p);
+}
+
+INLINE void store_sums(int32_t *sums, __m512i values)
+{
+	_mm512_storeu_si512(sums, values);
+}
+
+/* ---- one row of x ---------------------------------------------------------------------------- */
+
+/* Codes are multiplied where they lie, plane s times 1 << bits * s; each has its own sums. */
+INLINE void add_planes(__m512i *acc, const uint8_t *line, const uint32_t planes, const int32_t *x)
+{
+	const uint32_t bits = 8 / planes;
+	const __m512i w = load(line);
+
+	bitnpu_avx512_prefetch(line);
+	BITNPU_UNROLL
+	for (uint32_t s = 0; s < planes; s++) {
+		const __m512i mask = _mm512_set1_epi8((char)(((1u << bits) - 1) << bits * s));
+
+		acc[s] = _mm512_dpbusd_epi32(acc[s], _mm512_and_si512(w, mask), _mm512_set1_epi32(x[s]));
+		BITNPU_X86_KEEP(acc[s]);
+	}
+}
+
+/* The largest of the sums is 192 * 128 for each of 16,384 columns. */
+INLINE void coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes, const int32_t *x,
+		      int32_t *sums)
+{
+	const uint32_t bits = 8 / planes;
+	__m512i acc[2][8], total = _mm512_setzero_si512();
+	uint32_t line = 0;
+
+	BITNPU_UNROLL
+	for (uint32_t s = 0; s < planes; s++)
+		acc[0][s] = acc[1][s] = _mm512_setzero_si512();
+	for (; line + 2 <= lines; line += 2, w += 2 * BITNPU_LINE_BYTES, x += 2 * planes) {
+		add_planes(acc[0], w, planes, x);
+		add_planes(acc[1], w + BITNPU_LINE_BYTES, planes, x + planes);
+	}
+	if (line < lines)
+		add_planes(acc[0], w, planes, x);
+	BITNPU_UNROLL
+	for (uint32_t s = 0; s < planes; s++)
+		total = _mm512_add_epi32(
+			total, _mm512_srai_epi32(_mm512_add_epi32(acc[0][s], acc[1][s]), bits * s));
+	store_sums(sums, total);
+}
+
+static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
+{
+	return (const int32_t *)((const int8_t *)x->data + column);
+}
+
+static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_row(w, lines, 4, row_of(x, column), sums[0]);
+}
+
+static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_row(w, lines, 8, row_of(x, column), sums[0]);
+}
+
+/* ---- blocks of rows -------------------------------------------------------------------------- */
+
+/* Quads of the rows of a block are neighbours. */
+INLINE void lay_out_quads(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+			  const int8_t *values, uint32_t count, int32_t flip)
+{
+	const struct bitnpu_cpu_block block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+	int32_t *out = (int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		       (size_t)column / QUAD * block.width + (row - block.first);
+	const int32_t *in = (const int32_t *)values;
+
+	for (uint32_t q = 0; q < count / QUAD; q++)
+		out[q * block.width] = in[q] ^ flip;
+}
+
+static void lay_out(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+		    const int8_t *values, uint32_t count)
+{
+	lay_out_quads(x, row, column, values, count, 0);
+}
+
+/* x + 128 */
+static void lay_out_unsigned(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+			     const int8_t *values, uint32_t count)
+{
+	lay_out_quads(x, row, column, values, count, (int32_t)0x80808080);
+}
+
+/* One quad of a block: @sums are its chain's, one a row. */
+INLINE void add_quad(__m512i *sums, const uint8_t *codes, const int32_t *x, const uint32_t width,
+		     const bool is_signed)
+{
+	const __m512i c = load(codes);
+
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++) {
+		const __m512i xs = _mm512_set1_epi32(x[r]);
+
+		sums[r] = is_signed ? _mm512_dpbusd_epi32(sums[r], xs, c) :
+				      _mm512_dpbusd_epi32(sums[r], c, xs);
+		BITNPU_X86_KEEP(sums[r]);
+	}
+}
+
+/* sums += codes * x for one block of @width rows; few rows have more than one chain each */
+INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+		      const bool is_signed, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const uint32_t chains = width < ROWS / MOST_CHAINS ? MOST_CHAINS : ROWS / width;
+	__m512i acc[MOST_CHAINS][ROWS];
+	uint32_t q = 0;
+
+	BITNPU_UNROLL
+	for (uint32_t i = 0; i < chains; i++) {
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++)
+			acc[i][r] = _mm512_setzero_si512();
+	}
+	for (; q + chains <= quads; q += chains) {
+		BITNPU_UNROLL
+		for (uint32_t i = 0; i < chains; i++, codes += BITNPU_LINE_BYTES, x += width)
+			add_quad(acc[i], codes, x, width, is_signed);
+	}
+	/* A line of codes is four quads or eight, a line of int8 one. */
+	for (; is_signed && q < quads; q++, codes += BITNPU_LINE_BYTES, x += width)
+		add_quad(acc[0], codes, x, width, is_signed);
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++) {
+		__m512i total = _mm512_loadu_si512(sums[r]);
+
+		BITNPU_UNROLL
+		for (uint32_t i = 0; i < chains; i++)
+			total = _mm512_add_epi32(total, acc[i][r]);
+		store_sums(sums[r], total);
+	}
+}
+
+INLINE void add_blocks(const uint8_t *codes, uint32_t quads, const bool is_signed,
+		       const struct bitnpu_cpu_x *x, uint32_t column,
+		       int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t row = 0; row < x->rows; row += block.width) {
+		const int32_t *xs;
+
+		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		     (size_t)column / QUAD * block.width;
+		switch (block.width) {
+		case 1:
+			add_block(codes, quads, xs, 1, is_signed, sums + row);
+			break;
+		case 2:
+			add_block(codes, quads, xs, 2, is_signed, sums + row);
+			break;
+		case 4:
+			add_block(codes, quads, xs, 4, is_signed, sums + row);
+			break;
+		case 8:
+			add_block(codes, quads, xs, 8, is_signed, sums + row);
+			break;
+		default:
+			add_block(codes, quads, xs, ROWS, is_signed, sums + row);
+			break;
+		}
+	}
+}
+
+INLINE void coded_sums(const uint8_t *w, uint32_t lines, const uint32_t planes,
+		       const struct bitnpu_cpu_x *x, uint32_t column,
+		       int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+
+	bitnpu_avx512_clear(sums, x->rows);
+	for (uint32_t line = 0; line < lines; line += most) {
+		const uint32_t count = lines - line < most ? lines - line : most;
+
+		bitnpu_avx512_expand(w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		add_blocks(codes, count * planes, false, x, column + line * planes * QUAD, sums);
+	}
+}
+
+static void sums_ternary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			 uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_sums(w, lines, 4, x, column, sums);
+}
+
+static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_sums(w, lines, 8, x, column, sums);
+}
+
+/* ---- int8 ------------------------------------------------------------------------------------ */
+
+/* acc += 128 * the weights of a line */
+INLINE void add_excess(__m512i *acc, const uint8_t *w)
+{
+	*acc = _mm512_dpbusd_epi32(*acc, _mm512_set1_epi8((char)0x80), load(w));
+	BITNPU_X86_KEEP(*acc);
+}
+
+static void sums_int8_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			  uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const int32_t *xs = row_of(x, column);
+	__m512i acc[MOST_CHAINS], excess[MOST_CHAINS], total = _mm512_setzero_si512();
+
+	BITNPU_UNROLL
+	for (uint32_t i = 0; i < MOST_CHAINS; i++)
+		acc[i] = excess[i] = _mm512_setzero_si512();
+	for (; lines >= MOST_CHAINS; lines -= MOST_CHAINS, xs += MOST_CHAINS) {
+		BITNPU_UNROLL
+		for (uint32_t i = 0; i < MOST_CHAINS; i++, w += BITNPU_LINE_BYTES) {
+			bitnpu_avx512_prefetch(w);
+			add_quad(&acc[i], w, xs + i, 1, true);
+			add_excess(&excess[i], w);
+		}
+	}
+	for (; lines > 0; lines--, xs++, w += BITNPU_LINE_BYTES) {
+		add_quad(&acc[0], w, xs, 1, true);
+		add_excess(&excess[0], w);
+	}
+	BITNPU_UNROLL
+	for (uint32_t i = 0; i < MOST_CHAINS; i++)
+		total = _mm512_add_epi32(total, _mm512_sub_epi32(acc[i], excess[i]));
+	store_sums(sums[0], total);
+}
+
+/* What x + 128 will add too much, taken off all rows at once; brings the lines into the cache. */
+static void take_off_excess(const uint8_t *w, uint32_t lines, uint32_t rows,
+			    int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m512i excess = _mm512_setzero_si512();
+
+	for (uint32_t line = 0; line < lines; line++, w += BITNPU_LINE_BYTES) {
+		bitnpu_avx512_prefetch(w);
+		add_excess(&excess, w);
+	}
+	for (uint32_t row = 0; row < rows; row++)
+		store_sums(sums[row], _mm512_sub_epi32(_mm512_loadu_si512(sums[row]), excess));
+}
+
+/* Weights are read in place, as many at a time as stay in the first-level cache. */
+static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+		      uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / BITNPU_LINE_BYTES;
+
+	bitnpu_avx512_clear(sums, x->rows);
+	for (uint32_t line = 0; line < lines; line += most) {
+		const uint32_t count = lines - line < most ? lines - line : most;
+		const uint8_t *first = w + (size_t)line * BITNPU_LINE_BYTES;
+
+		take_off_excess(first, count, x->rows, sums);
+		add_blocks(first, count, true, x, column + line * QUAD, sums);
+	}
+}
+
+/* ---- the level ------------------------------------------------------------------------------- */
+
+static const struct bitnpu_cpu_kernel row_kernels[] = {
+	[BITNPU_W_TERNARY] = { "vpdpbusd zmm", 1, lay_out, sums_ternary_row },
+	[BITNPU_W_BINARY] = { "vpdpbusd zmm", 1, lay_out, sums_binary_row },
+	[BITNPU_W_INT8] = { "vpdpbusd zmm", 1, lay_out_unsigned, sums_int8_row },
+};
+
+static const struct bitnpu_cpu_kernel block_kernels[] = {
+	[BITNPU_W_TERNARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_ternary },
+	[BITNPU_W_BINARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_binary },
+	[BITNPU_W_INT8] = { "vpdpbusd zmm 16 rows", 1, lay_out_unsigned, sums_int8 },
+};
+
+static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
+					      uint32_t segment)
+{
+	return rows == 1 ? &row_kernels[weight_format] : &block_kernels[weight_format];
+}
+
+/* Known to the compiler, the state that the system saves included. */
+static bool usable(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+}
+
+const struct bitnpu_cpu_level bitnpu_cpu_avx512vnni = {
+	.name = "avx512vnni",
+	.usable = usable,
+	.kernel = kernel,
+};
+
+#endif

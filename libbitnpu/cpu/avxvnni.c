@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernels for AVX-VNNI: vpdpbusd on vectors of 32 bytes, in processors without AVX-512 (Intel's since
+ * Alder Lake, AMD's since Zen 5).  A line is two vectors of eight rows.
+ *
+ * Codes are the unsigned operand, x the signed.  int8 weights are the signed one, x + 128 the unsigned,
+ * and 128 times the sum of the weights is taken off.
+ *
+ * Instructions a line and row of x, loads folded: one row ternary 2 vpsrld + 8 vpand + 8 vpdpbusd and
+ * 4 broadcasts, binary 2 + 16 + 16 and 8, int8 4 vpdpbusd and 1; in blocks of six rows 8, 16 and 2 vpdpbusd
+ * with 4, 8 and 1 broadcasts, and for all rows together 24 and 48 to expand a line, int8 2.
+ */
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "blocks.h"
+#include "libbitnpu/unroll.h"
+#include "x86.h"
+
+/*
+ * Rows of x in a block: 12 registers of sums, 2 of codes, 1 of x.  vpdpbusd takes 5 cycles and two begin
+ * in one, so ten chains are enough.
+ */
+#define ROWS 6
+/* Chains of one row. */
+#define CHAINS 4
+#define HALVES 2
+#define HALF 32
+#define QUAD 4
+/* Codes are expanded for so many bytes of the first-level cache, a whole number of lines. */
+#define CODE_BYTES 16384
+/* How far ahead lines are asked for: the hardware's prefetcher stops at the end of a page. */
+#define AHEAD_LINES 24
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __m256i load(const void *p)
+{
+	return _mm256_load_si256(p);
+}
+
+INLINE void prefetch(const uint8_t *w)
+{
+	_mm_prefetch((const char *)w + AHEAD_LINES * BITNPU_LINE_BYTES, _MM_HINT_T0);
+}
+
+/* sums[0..7] += values */
+INLINE void add_to(int32_t *sums, __m256i values)
+{
+	__m256i *out = (__m256i *)sums;
+
+	_mm256_storeu_si256(out, _mm256_add_epi32(_mm256_loadu_si256(out), values));
+}
+
+static void clear(int32_t (*sums)[BITNPU_TILE_ROWS], uint32_t rows)
+{
+	for (uint32_t row = 0; row < rows; row++)
+		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
+			sums[row][r] = 0;
+}
+
+/* ---- one row of x ---------------------------------------------------------------------------- */
+
+static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
+{
+	return (const int32_t *)((const int8_t *)x->data + column);
+}
+
+/*
+ * Codes are multiplied where they lie in half a byte: the sums of plane s are 1 << bits * (s % half)
+ * times as large, at most 12 * 128 for each of 16,384 columns.
+ */
+INLINE void coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes, const int32_t *x,
+		      int32_t *sums)
+{
+	const uint32_t bits = 8 / planes, half = planes / 2;
+	__m256i acc[CHAINS][HALVES];
+
+	BITNPU_UNROLL
+	for (uint32_t i = 0; i < CHAINS; i++)
+		acc[i][0] = acc[i][1] = _mm256_setzero_si256();
+	for (uint32_t line = 0; line < lines; line++, w += BITNPU_LINE_BYTES, x += planes) {
+		__m256i words[HALVES] = { load(w), load(w + HALF) };
+
+		prefetch(w);
+		BITNPU_UNROLL
+		for (uint32_t s = 0; s < planes; s++) {
+			const __m256i mask = _mm256_set1_epi8(((1 << bits) - 1) << bits * (s % half));
+			const __m256i xs = _mm256_set1_epi32(x[s]);
+
+			BITNPU_UNROLL
+			for (uint32_t h = 0; h < HALVES; h++) {
+				__m256i *sum = &acc[s % CHAINS][h];
+
+				if (s == half)
+					words[h] = _mm256_srli_epi32(words[h], 4);
+				*sum = _mm256_dpbusd_avx_epi32(*sum, _mm256_and_si256(words[h], mask),
+							       xs);
+				BITNPU_X86_KEEP(*sum);
+			}
+		}
+	}
+	BITNPU_UNROLL
+	for (uint32_t i = 0; i < CHAINS; i++)
+		for (uint32_t h = 0; h < HALVES; h++)
+			add_to(sums + 8 * h, _mm256_srai_epi32(acc[i][h], bits * (i % half)));
+}
+
+static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	clear(sums, 1);
+	coded_row(w, lines, 4, row_of(x, column), sums[0]);
+}
+
+static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	clear(sums, 1);
+	coded_row(w, lines, 8, row_of(x, column), sums[0]);
+}
+
+/* ---- blocks of rows -------------------------------------------------------------------------- */
+
+/* Quads of the rows of a block are neighbours. */
+INLINE void lay_out_quads(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+			  const int8_t *values, uint32_t count, int32_t flip)
+{
+	const struct bitnpu_cpu_block block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+	int32_t *out = (int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		       (size_t)column / QUAD * block.width + (row - block.first);
+	const int32_t *in = (const int32_t *)values;
+
+	for (uint32_t q = 0; q < count / QUAD; q++)
+		out[q * block.width] = in[q] ^ flip;
+}
+
+static void lay_out(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+		    const int8_t *values, uint32_t count)
+{
+	lay_out_quads(x, row, column, values, count, 0);
+}
+
+/* x + 128 */
+static void lay_out_unsigned(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
+			     const int8_t *values, uint32_t count)
+{
+	lay_out_quads(x, row, column, values, count, (int32_t)0x80808080);
+}
+
+/* One quad of a block. */
+INLINE void add_quad(__m256i (*sums)[HALVES], const uint8_t *codes, const int32_t *x,
+		     const uint32_t width, const bool is_signed)
+{
+	const __m256i c[HALVES] = { load(codes), load(codes + HALF) };
+
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++) {
+		const __m256i xs = _mm256_set1_epi32(x[r]);
+
+		BITNPU_UNROLL
+		for (uint32_t h = 0; h < HALVES; h++) {
+			sums[r][h] = is_signed ? _mm256_dpbusd_avx_epi32(sums[r][h], xs, c[h]) :
+						 _mm256_dpbusd_avx_epi32(sums[r][h], c[h], xs);
+			BITNPU_X86_KEEP(sums[r][h]);
+		}
+	}
+}
+
+/* sums += codes * x for one block of @width rows */
+INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+		      const bool is_signed, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m256i acc[ROWS][HALVES];
+
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++)
+		acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+	for (uint32_t q = 0; q < quads; q++, codes += BITNPU_LINE_BYTES, x += width)
+		add_quad(acc, codes, x, width, is_signed);
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++) {
+		add_to(sums[r], acc[r][0]);
+		add_to(sums[r] + 8, acc[r][1]);
+	}
+}
+
+INLINE void add_blocks(const uint8_t *codes, uint32_t quads, const bool is_signed,
+		       const struct bitnpu_cpu_x *x, uint32_t column,
+		       int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t row = 0; row < x->rows; row += block.width) {
+		const int32_t *xs;
+
+		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		     (size_t)column / QUAD * block.width;
+		switch (block.width) {
+		case 1:
+			add_block(codes, quads, xs, 1, is_signed, sums + row);
+			break;
+		case 2:
+			add_block(codes, quads, xs, 2, is_signed, sums + row);
+			break;
+		case 4:
+			add_block(codes, quads, xs, 4, is_signed, sums + row);
+			break;
+		default:
+			add_block(codes, quads, xs, ROWS, is_signed, sums + row);
+			break;
+		}
+	}
+}
+
+/* Codes of @lines lines, by quads. */
+INLINE void expand(const uint8_t *w, uint32_t lines, const uint32_t planes, uint8_t *codes)
+{
+	const uint32_t bits = 8 / planes;
+	const __m256i mask = _mm256_set1_epi8((1 << bits) - 1);
+
+	for (uint32_t line = 0; line < lines; line++, w += BITNPU_LINE_BYTES) {
+		const __m256i words[HALVES] = { load(w), load(w + HALF) };
+
+		prefetch(w);
+		BITNPU_UNROLL
+		for (uint32_t s = 0; s < planes; s++) {
+			BITNPU_UNROLL
+			for (uint32_t h = 0; h < HALVES; h++, codes += HALF)
+				_mm256_store_si256((__m256i *)codes,
+						   _mm256_and_si256(_mm256_srli_epi32(words[h], bits * s),
+								    mask));
+		}
+	}
+}
+
+INLINE void coded_sums(const uint8_t *w, uint32_t lines, const uint32_t planes,
+		       const struct bitnpu_cpu_x *x, uint32_t column,
+		       int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+
+	clear(sums, x->rows);
+	for (uint32_t line = 0; line < lines; line += most) {
+		const uint32_t count = lines - line < most ? lines - line : most;
+
+		expand(w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		add_blocks(codes, count * planes, false, x, column + line * planes * QUAD, sums);
+	}
+}
+
+static void sums_ternary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			 uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_sums(w, lines, 4, x, column, sums);
+}
+
+static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	coded_sums(w, lines, 8, x, column, sums);
+}
+
+/* ---- int8 ------------------------------------------------------------------------------------ */
+
+/* acc += 128 * the weights of a line */
+INLINE void add_excess(__m256i *acc, const uint8_t *w)
+{
+	const __m256i most = _mm256_set1_epi8((char)0x80);
+
+	acc[0] = _mm256_dpbusd_avx_epi32(acc[0], most, load(w));
+	acc[1] = _mm256_dpbusd_avx_epi32(acc[1], most, load(w + HALF));
+	BITNPU_X86_KEEP(acc[0]);
+	BITNPU_X86_KEEP(acc[1]);
+}
+
+/* Even and odd lines are chains of their own. */
+static void sums_int8_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			  uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const int32_t *xs = row_of(x, column);
+	__m256i acc[2][1][HALVES], excess[2][HALVES];
+
+	clear(sums, 1);
+	BITNPU_UNROLL
+	for (uint32_t h = 0; h < HALVES; h++)
+		acc[0][0][h] = acc[1][0][h] = excess[0][h] = excess[1][h] = _mm256_setzero_si256();
+	for (; lines >= 2; lines -= 2, xs += 2) {
+		BITNPU_UNROLL
+		for (uint32_t i = 0; i < 2; i++, w += BITNPU_LINE_BYTES) {
+			prefetch(w);
+			add_quad(acc[i], w, xs + i, 1, true);
+			add_excess(excess[i], w);
+		}
+	}
+	if (lines) {
+		add_quad(acc[0], w, xs, 1, true);
+		add_excess(excess[0], w);
+	}
+	BITNPU_UNROLL
+	for (uint32_t h = 0; h < HALVES; h++) {
+		add_to(sums[0] + 8 * h, _mm256_sub_epi32(acc[0][0][h], excess[0][h]));
+		add_to(sums[0] + 8 * h, _mm256_sub_epi32(acc[1][0][h], excess[1][h]));
+	}
+}
+
+/* What x + 128 will add too much, taken off all rows at once; brings the lines into the cache. */
+static void take_off_excess(const uint8_t *w, uint32_t lines, uint32_t rows,
+			    int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m256i excess[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+
+	for (uint32_t line = 0; line < lines; line++, w += BITNPU_LINE_BYTES) {
+		prefetch(w);
+		add_excess(excess, w);
+	}
+	for (uint32_t h = 0; h < HALVES; h++)
+		excess[h] = _mm256_sub_epi32(_mm256_setzero_si256(), excess[h]);
+	for (uint32_t row = 0; row < rows; row++) {
+		add_to(sums[row], excess[0]);
+		add_to(sums[row] + 8, excess[1]);
+	}
+}
+
+/* Weights are read in place, as many at a time as stay in the first-level cache. */
+static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+		      uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / BITNPU_LINE_BYTES;
+
+	clear(sums, x->rows);
+	for (uint32_t line = 0; line < lines; line += most) {
+		const uint32_t count = lines - line < most ? lines - line : most;
+		const uint8_t *first = w + (size_t)line * BITNPU_LINE_BYTES;
+
+		take_off_excess(first, count, x->rows, sums);
+		add_blocks(first, count, true, x, column + line * QUAD, sums);
+	}
+}
+
+/* ---- the level ------------------------------------------------------------------------------- */
+
+static const struct bitnpu_cpu_kernel row_kernels[] = {
+	[BITNPU_W_TERNARY] = { "vpdpbusd ymm", 1, lay_out, sums_ternary_row },
+	[BITNPU_W_BINARY] = { "vpdpbusd ymm", 1, lay_out, sums_binary_row },
+	[BITNPU_W_INT8] = { "vpdpbusd ymm", 1, lay_out_unsigned, sums_int8_row },
+};
+
+static const struct bitnpu_cpu_kernel block_kernels[] = {
+	[BITNPU_W_TERNARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_ternary },
+	[BITNPU_W_BINARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_binary },
+	[BITNPU_W_INT8] = { "vpdpbusd ymm 6 rows", 1, lay_out_unsigned, sums_int8 },
+};
+
+static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
+					      uint32_t segment)
+{
+	return rows == 1 ? &row_kernels[weight_format] : &block_kernels[weight_format];
+}
+
+static bool usable(void)
+{
+	return bitnpu_x86_avxvnni();
+}
+
+const struct bitnpu_cpu_level bitnpu_cpu_avxvnni = {
+	.name = "avxvnni",
+	.usable = usable,
+	.kernel = kernel,
+};
+
+#endif
