@@ -8,12 +8,12 @@ cpu_test_srcs	:= $(sort $(wildcard tests/cpu/*.c)) tests/support/plain_matmul.c 
 		   $(filter-out libbitnpu/cpu/engine.c,$(wildcard libbitnpu/cpu/*.c))
 cpu_test	:= $(BUILD)/tests/cpu
 
-# x86's newer levels once more, on instructions in portable C, SIMD Everywhere's.
+# x86's newer levels once more, on instructions in portable C: SIMD Everywhere's, and of tiles our own.
 # tests/cpu/emulated has the compiler's headers; where the library is missing their tests are skipped.
 # Not optimized: gcc would take minutes.
 ifeq ($(machine),x86_64)
 ifneq ($(wildcard /usr/include/simde/x86/avx512/dpbusd.h),)
-emulated_levels	:= avxvnni avx512vnni
+emulated_levels	:= avxvnni avx512vnni amx
 endif
 endif
 emulated_objs	:= $(emulated_levels:%=$(BUILD)/obj/emulated/%.o)

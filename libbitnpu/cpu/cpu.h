@@ -85,6 +85,7 @@ extern const struct bitnpu_cpu_level bitnpu_cpu_scalar;
 extern const struct bitnpu_cpu_level bitnpu_cpu_avx2;
 extern const struct bitnpu_cpu_level bitnpu_cpu_avxvnni;
 extern const struct bitnpu_cpu_level bitnpu_cpu_avx512vnni;
+extern const struct bitnpu_cpu_level bitnpu_cpu_amx;
 extern const struct bitnpu_cpu_level bitnpu_cpu_neon;
 extern const struct bitnpu_cpu_level bitnpu_cpu_dotprod;
 extern const struct bitnpu_cpu_level bitnpu_cpu_i8mm;

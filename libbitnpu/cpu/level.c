@@ -9,6 +9,7 @@
 
 const struct bitnpu_cpu_level *const bitnpu_cpu_levels[] = {
 #if defined(__x86_64__)
+	&bitnpu_cpu_amx,
 	&bitnpu_cpu_avx512vnni,
 	&bitnpu_cpu_avxvnni,
 	&bitnpu_cpu_avx2,

@@ -17,6 +17,7 @@
 /* The same sources again, on emulated instructions; absent where the emulation is not installed. */
 extern const struct bitnpu_cpu_level emulated_avxvnni __attribute__((weak));
 extern const struct bitnpu_cpu_level emulated_avx512vnni __attribute__((weak));
+extern const struct bitnpu_cpu_level emulated_amx __attribute__((weak));
 
 struct run {
 	const struct bitnpu_cpu_level *level;
@@ -210,6 +211,7 @@ static size_t list_candidates(char **names, struct candidate *candidates)
 	static const struct candidate emulated[] = {
 		{ &emulated_avxvnni, "emulated avxvnni", "SIMD Everywhere is not installed" },
 		{ &emulated_avx512vnni, "emulated avx512vnni", "SIMD Everywhere is not installed" },
+		{ &emulated_amx, "emulated amx", "SIMD Everywhere is not installed" },
 	};
 	size_t count = 0;
 

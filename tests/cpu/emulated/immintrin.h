@@ -56,4 +56,6 @@ static inline const void *emulated_aligned(const void *p, size_t alignment)
 /* The same with another encoding. */
 #define _mm256_dpbusd_avx_epi32(sums, a, b) simde_mm256_dpbusd_epi32(sums, a, b)
 
+#include "amx.h"
+
 #endif /* TEST_EMULATED_IMMINTRIN_H */
