@@ -57,7 +57,7 @@ typedef void bitnpu_cpu_sums_fn(const uint8_t *w, uint32_t lines, const struct b
  * struct bitnpu_cpu_kernel - sums of one weight format and the layout of x that they read
  * @name: for people
  * @x_bytes: bytes of a value in the layout
- * @lay_out: writes it
+ * @lay_out: writes it; kernels of a level that have the same one read the same x
  * @sums: reads it
  */
 struct bitnpu_cpu_kernel {

@@ -225,7 +225,7 @@ static const struct job *find_same_x(const struct batch *batch, const struct job
 		if (other->lays_out && host(&other->cmd->x) == host(&job->cmd->x) &&
 		    other->cmd->mm.x_stride == job->cmd->mm.x_stride &&
 		    other->cmd->mm.k == job->cmd->mm.k && other->x.rows == job->x.rows &&
-		    other->kernel == job->kernel && other->segment == job->segment)
+		    other->kernel->lay_out == job->kernel->lay_out && other->segment == job->segment)
 			return other;
 	return NULL;
 }
