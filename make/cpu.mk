@@ -30,7 +30,7 @@ $(cpu_test): $(call objs,$(cpu_test_srcs)) $(emulated_objs) $(BUILD)/obj/link.st
 
 tests: $(cpu_test)
 
-suite_cpu	= -s cpu -t 600 $(cpu_test) \
+suite_cpu	= -s cpu -t 600 $(cpu_test) "BITNPU=$(BUILD)/bitnpu tests/cpu/levels.sh $(conformance)" \
 		  -s cpu-asan "$(asan_env) $(cpu_test:$(BUILD)/%=$(asan_build)/%)"
 
 # Arm's levels on another machine.  Each on the oldest processor that has it, as QEMU knows it: one
@@ -52,7 +52,7 @@ ifneq ($(machine),aarch64)
 endif
 
 .PHONY: check-cpu
-check-cpu: $(cpu_test) build-arm64 ## run the cpu engine's kernels, Arm's in an emulator
+check-cpu: all $(cpu_test) $(conformance) build-arm64 ## run the cpu engine's levels, Arm's in an emulator
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined $(cpu_test:$(BUILD)/%=$(asan_build)/%)
 	@$(RUN_TESTS) $(suite_cpu)
 
