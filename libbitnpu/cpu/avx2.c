@@ -25,7 +25,7 @@
 /* Codes are expanded for so many bytes of the first-level cache, a whole number of lines. */
 #define CODE_BYTES 16384
 /* How far ahead lines are asked for: the hardware's prefetcher stops at the end of a page. */
-#define AHEAD_LINES 24
+#define AHEAD_LINES 40
 
 static inline __m256i load(const void *p)
 {
