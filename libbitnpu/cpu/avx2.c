@@ -221,33 +221,59 @@ static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitn
 		_mm256_storeu_si256((__m256i *)sums[0] + h, _mm256_srai_epi32(total[h], 2));
 }
 
+/*
+ * Likewise.  The codes of planes s and s + 4 are multiplied as 1 << s: at most 2 * 8 * 128 = 2048 a pair,
+ * two of them a line, so seven lines fit.  Widening brings all planes to eight times their sums.
+ */
 static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	const __m256i mask = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
 	const int32_t *xs = (const int32_t *)((const int8_t *)x->data + column);
+	__m256i total[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
 
-	clear(sums, 1);
 	for (uint32_t line = 0; line < lines;) {
-		const uint32_t end = lines - line < 15 ? lines : line + 15;
-		__m256i acc[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+		const uint32_t end = lines - line < 7 ? lines : line + 7;
+		__m256i acc[4][HALVES];
 
+		BITNPU_UNROLL
+		for (int s = 0; s < 4; s++)
+			acc[s][0] = acc[s][1] = _mm256_setzero_si256();
 		for (; line < end; line++, w += BITNPU_LINE_BYTES, xs += 8) {
-			const __m256i w0 = load(w), w1 = load(w + 32);
+			const __m256i low[HALVES] = { load(w), load(w + 32) };
+			const __m256i high[HALVES] = { _mm256_srli_epi16(low[0], 4),
+						       _mm256_srli_epi16(low[1], 4) };
 
 			_mm_prefetch((const char *)w + AHEAD_LINES * BITNPU_LINE_BYTES, _MM_HINT_T0);
 			BITNPU_UNROLL
-			for (int s = 0; s < 8; s++) {
-				const __m256i x1 = _mm256_set1_epi32(xs[s]);
-				const __m256i c0 = _mm256_and_si256(_mm256_srli_epi32(w0, s), mask);
-				const __m256i c1 = _mm256_and_si256(_mm256_srli_epi32(w1, s), mask);
+			for (int s = 0; s < 4; s++) {
+				const __m256i mask = _mm256_set1_epi8(1 << s);
+				const __m256i x0 = _mm256_set1_epi32(xs[s]);
+				const __m256i x1 = _mm256_set1_epi32(xs[s + 4]);
 
-				acc[0] = _mm256_add_epi16(acc[0], _mm256_maddubs_epi16(c0, x1));
-				acc[1] = _mm256_add_epi16(acc[1], _mm256_maddubs_epi16(c1, x1));
+				BITNPU_UNROLL
+				for (int h = 0; h < HALVES; h++) {
+					const __m256i a = _mm256_and_si256(low[h], mask);
+					const __m256i b = _mm256_and_si256(high[h], mask);
+					const __m256i both =
+						_mm256_add_epi16(_mm256_maddubs_epi16(a, x0),
+								 _mm256_maddubs_epi16(b, x1));
+
+					acc[s][h] = _mm256_add_epi16(acc[s][h], both);
+				}
 			}
 		}
-		add_to(sums[0], _mm256_madd_epi16(acc[0], ones), _mm256_madd_epi16(acc[1], ones));
+		BITNPU_UNROLL
+		for (int s = 0; s < 4; s++) {
+			const __m256i factor = _mm256_set1_epi16(8 >> s);
+
+			BITNPU_UNROLL
+			for (int h = 0; h < HALVES; h++)
+				total[h] = _mm256_add_epi32(total[h],
+							    _mm256_madd_epi16(acc[s][h], factor));
+		}
 	}
+	for (int h = 0; h < HALVES; h++)
+		_mm256_storeu_si256((__m256i *)sums[0] + h, _mm256_srai_epi32(total[h], 3));
 }
 
 /* ---- int8 ------------------------------------------------------------------------------------ */
