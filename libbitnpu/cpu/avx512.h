@@ -9,7 +9,7 @@
 #include "libbitnpu/unroll.h"
 
 /* How far ahead lines are asked for: the hardware's prefetcher stops at the end of a page. */
-#define BITNPU_AVX512_AHEAD 24
+#define BITNPU_AVX512_AHEAD 40
 
 /** bitnpu_avx512_prefetch() - ask for a line that will be needed a little after @w */
 static inline __attribute__((always_inline)) void bitnpu_avx512_prefetch(const uint8_t *w)

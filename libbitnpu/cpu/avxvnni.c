@@ -30,7 +30,7 @@
 /* Codes are expanded for so many bytes of the first-level cache, a whole number of lines. */
 #define CODE_BYTES 16384
 /* How far ahead lines are asked for: the hardware's prefetcher stops at the end of a page. */
-#define AHEAD_LINES 24
+#define AHEAD_LINES 40
 
 #define INLINE static inline __attribute__((always_inline))
 
