@@ -225,6 +225,20 @@ BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmd
 				   struct bitnpu_fence *const *wait, size_t wait_count,
 				   struct bitnpu_fence **done, struct bitnpu_error *err);
 
+/**
+ * bitnpu_queue_run() - run a command list and wait for its end
+ * @queue: where, after all that was submitted before
+ * @list: of the same context as @queue
+ * @err: optional
+ *
+ * What bitnpu_queue_submit() and bitnpu_fence_wait() do, in one call: where the host's processors are the
+ * device and nothing is in front, the calling thread runs the list and no other is woken.
+ *
+ * Return: 0, or how the job failed.
+ */
+BITNPU_API int bitnpu_queue_run(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
+				struct bitnpu_error *err);
+
 #define BITNPU_WAIT_FOREVER INT64_MAX
 
 /**

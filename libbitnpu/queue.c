@@ -276,9 +276,10 @@ static struct bitnpu_job *job_create(struct bitnpu_queue *queue, struct bitnpu_c
 	return job;
 }
 
-int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
-			struct bitnpu_fence *const *wait, size_t wait_count,
-			struct bitnpu_fence **done, struct bitnpu_error *err)
+/* Queue a job; with @here the caller runs it, when it is next, rather than wake the queue's thread. */
+static int submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
+		  struct bitnpu_fence *const *wait, size_t wait_count, bool here,
+		  struct bitnpu_fence **done, struct bitnpu_error *err)
 {
 	struct bitnpu_job *job;
 	bool now;
@@ -295,7 +296,7 @@ int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 	pthread_mutex_lock(&queue->lock);
 	*queue->tail = job;
 	queue->tail = &job->next;
-	now = queue->device && is_next(queue, job->done);
+	now = here && is_next(queue, job->done);
 	if (now)
 		take_head(queue);
 	else
@@ -304,4 +305,24 @@ int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 	if (now)
 		run(queue, job);
 	return 0;
+}
+
+int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
+			struct bitnpu_fence *const *wait, size_t wait_count,
+			struct bitnpu_fence **done, struct bitnpu_error *err)
+{
+	return submit(queue, list, wait, wait_count, queue->device, done, err);
+}
+
+int bitnpu_queue_run(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
+		     struct bitnpu_error *err)
+{
+	struct bitnpu_fence *done;
+	int ret = submit(queue, list, NULL, 0, true, &done, err);
+
+	if (ret)
+		return ret;
+	ret = bitnpu_fence_wait(done, BITNPU_WAIT_FOREVER, err);
+	bitnpu_fence_destroy(done);
+	return ret;
 }

@@ -112,14 +112,9 @@ static void take(const struct step *st, enum bitnpu_matrix matrix, uint32_t row,
 static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bitnpu_error *err)
 {
 	uint64_t begin = bitnpu_now_ns();
-	struct bitnpu_fence *done;
-	int ret = bitnpu_queue_submit(s->queue, list, NULL, 0, &done, err);
+	int ret = bitnpu_queue_run(s->queue, list, err);
 
-	if (ret)
-		return ret;
 	s->stats.submissions++;
-	ret = bitnpu_fence_wait(done, BITNPU_WAIT_FOREVER, err);
-	bitnpu_fence_destroy(done);
 	s->stats.device_ns += bitnpu_now_ns() - begin;
 	return ret;
 }

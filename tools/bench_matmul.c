@@ -205,15 +205,8 @@ static int make_list(struct matmul_bench *b, uint32_t copies, struct bitnpu_erro
 static int run_list(void *user, struct bitnpu_error *err)
 {
 	struct matmul_bench *b = user;
-	struct bitnpu_fence *done;
-	int failed;
 
-	failed = bitnpu_queue_submit(b->queue, b->list, NULL, 0, &done, err);
-	if (failed)
-		return failed;
-	failed = bitnpu_fence_wait(done, BITNPU_WAIT_FOREVER, err);
-	bitnpu_fence_destroy(done);
-	return failed;
+	return bitnpu_queue_run(b->queue, b->list, err);
 }
 
 /* How many matmuls to submit at once: beyond the caches, within the time of a sample. */

@@ -32,6 +32,7 @@ struct bench {
 	pthread_mutex_t lock;
 	uint32_t log[4096];
 	size_t logged;
+	pthread_t runner;	/* of the last job */
 	int running[MAX_ID / 100 + 1], overlaps;
 };
 
@@ -48,6 +49,7 @@ static int job(struct fake_engine *fake, uint32_t id, struct bitnpu_error *err)
 			;
 	pthread_mutex_lock(&b->lock);
 	b->log[b->logged++ % 4096] = id;
+	b->runner = pthread_self();
 	pthread_mutex_unlock(&b->lock);
 	__atomic_sub_fetch(&b->running[id / 100], 1, __ATOMIC_SEQ_CST);
 	return id == FAILING_ID ? bitnpu_fail_fault(err, -EIO, &fault) : 0;
@@ -306,6 +308,50 @@ static void test_waiting_keeps_the_order(void **state)
 	bitnpu_queue_destroy(queue);
 }
 
+static int run_list(struct bench *b, struct bitnpu_queue *queue, uint32_t id,
+		    struct bitnpu_error *err)
+{
+	struct bitnpu_cmdlist *list = list_of(b, id);
+	int ret = bitnpu_queue_run(queue, list, err);
+
+	bitnpu_cmdlist_destroy(list);
+	return ret;
+}
+
+/* An idle queue's job runs on the thread that asks for it, every time. */
+static void test_run_here(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_queue *queue = queue_on(b);
+	struct bitnpu_error err;
+
+	for (uint32_t id = 1; id < 100; id++) {
+		assert_int_equal(run_list(b, queue, id, NULL), 0);
+		assert_true(pthread_equal(b->runner, pthread_self()));
+		assert_int_equal(b->log[id - 1], id);
+	}
+	assert_int_equal(run_list(b, queue, FAILING_ID, &err), -EIO);
+	assert_int_equal(err.fault.index, 5);
+	bitnpu_queue_destroy(queue);
+}
+
+/* Behind what was submitted before, however long that takes. */
+static void test_run_in_order(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_queue *queue = queue_on(b);
+	struct bitnpu_fence *first = submit(b, queue, GATED_ID, NULL);
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, open_gate_later, b), 0);
+	assert_int_equal(run_list(b, queue, GATED_ID + 1, NULL), 0);
+	finish(first, 0);
+	assert_int_equal(b->log[0], GATED_ID);
+	assert_int_equal(b->log[1], GATED_ID + 1);
+	pthread_join(thread, NULL);
+	bitnpu_queue_destroy(queue);
+}
+
 /* What a job needs lives as long as the job, whatever the caller drops meanwhile. */
 static void test_drop_everything(void **state)
 {
@@ -340,6 +386,8 @@ static void test_refusals(void **state)
 	assert_int_equal(bitnpu_queue_create(other, &queue, NULL), 0);
 	assert_int_equal(bitnpu_queue_submit(queue, list, NULL, 0, &done, &err), -EINVAL);
 	assert_null(done);
+	assert_non_null(strstr(err.message, "context"));
+	assert_int_equal(bitnpu_queue_run(queue, list, &err), -EINVAL);
 	assert_non_null(strstr(err.message, "context"));
 	bitnpu_cmdlist_destroy(list);
 	bitnpu_context_destroy(other);
@@ -491,6 +539,8 @@ int main(void)
 		TEST(test_failure),
 		TEST(test_destroy_with_jobs_queued),
 		TEST(test_waiting_keeps_the_order),
+		TEST(test_run_here),
+		TEST(test_run_in_order),
 		TEST(test_drop_everything),
 		TEST(test_refusals),
 		TEST(test_nops_need_no_engine),
