@@ -41,17 +41,14 @@ static size_t row_of(const struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t 
 	return (((size_t)layer * kv->heads + head) * kv->n_ctx + position) * kv->head_dim;
 }
 
-void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t position,
+void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t head, uint32_t position,
 		     const float *k, const float *v)
 {
 	const struct bitnpu_hostops *ops = bitnpu_hostops();
+	size_t row = row_of(kv, layer, head, position);
 
-	for (uint32_t head = 0; head < kv->heads; head++) {
-		size_t row = row_of(kv, layer, head, position);
-
-		ops->to_halves(k + (size_t)head * kv->head_dim, kv->head_dim, kv->k + row);
-		ops->to_halves(v + (size_t)head * kv->head_dim, kv->head_dim, kv->v + row);
-	}
+	ops->to_halves(k, kv->head_dim, kv->k + row);
+	ops->to_halves(v, kv->head_dim, kv->v + row);
 }
 
 struct bitnpu_attention bitnpu_kv_view(const struct bitnpu_kv_cache *kv, uint32_t layer,

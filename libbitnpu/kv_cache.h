@@ -26,8 +26,8 @@ int bitnpu_kv_create(struct bitnpu_kv_cache *kv, uint32_t layers, uint32_t heads
 		     uint32_t head_dim, uint32_t n_ctx, struct bitnpu_error *err);
 void bitnpu_kv_destroy(struct bitnpu_kv_cache *kv);
 
-/** bitnpu_kv_store() - round one token's keys and values, heads x head_dim floats each, to halves */
-void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t position,
+/** bitnpu_kv_store() - round a token's key and value for one head, head_dim floats each, to halves */
+void bitnpu_kv_store(struct bitnpu_kv_cache *kv, uint32_t layer, uint32_t head, uint32_t position,
 		     const float *k, const float *v);
 
 /**

@@ -9,7 +9,7 @@
  * where every W is a matmul of int8 activations on the device.  What the host does between two
  * submissions is one function of a token's row, from the sums of one to the activations of the next:
  * rows are independent, so they are passes of the pool's loop.  A step of one token shares out what
- * is long: attention over the cache, and the logits.
+ * is long: its heads, attention over the cache, and the logits.
  */
 #include <errno.h>
 #include <string.h>
@@ -225,22 +225,41 @@ static float *queries_of(const struct step *st, uint32_t row)
 	return st->s->scratch.q + (size_t)row * info->n_head * info->head_dim;
 }
 
-/* Rotate queries and keys, enter keys and values in the cache. */
-static void remember_pass(void *arg, uint32_t row, unsigned int thread)
+/* @count columns of @matrix's sums from @first on. */
+static void take_part(const struct step *st, enum bitnpu_matrix matrix, uint32_t row, uint32_t first,
+		      uint32_t count, float *out)
 {
-	struct step *st = arg;
+	const struct bitnpu_site *site = site_of(st, matrix);
+
+	scale(st, site->w, row, first, count, sums_of(st, site, row, first), out + first);
+}
+
+/* Rotate the queries and the key of a key/value head, enter key and value in the cache. */
+static void remember(struct step *st, uint32_t row, uint32_t head)
+{
 	struct bitnpu_session *s = st->s;
 	const struct bitnpu_model_info *info = &s->model->info;
-	size_t kv_width = (size_t)info->n_head_kv * info->head_dim;
-	const float *table = s->scratch.rope + (size_t)row * info->head_dim;
-	float *k = s->scratch.k + row * kv_width, *v = s->scratch.v + row * kv_width;
+	uint32_t dim = info->head_dim, heads = info->n_head / info->n_head_kv;
+	size_t kv_width = (size_t)info->n_head_kv * dim;
+	const float *table = s->scratch.rope + (size_t)row * dim;
+	float *q = queries_of(st, row), *k = s->scratch.k + row * kv_width;
+	float *v = s->scratch.v + row * kv_width;
 
-	take(st, BITNPU_ATTN_Q, row, queries_of(st, row));
-	take(st, BITNPU_ATTN_K, row, k);
-	take(st, BITNPU_ATTN_V, row, v);
-	st->ops->rope(queries_of(st, row), info->n_head, info->head_dim, table);
-	st->ops->rope(k, info->n_head_kv, info->head_dim, table);
-	bitnpu_kv_store(&session_of(st, row)->kv, st->layer, position_of(st, row), k, v);
+	take_part(st, BITNPU_ATTN_Q, row, head * heads * dim, heads * dim, q);
+	take_part(st, BITNPU_ATTN_K, row, head * dim, dim, k);
+	take_part(st, BITNPU_ATTN_V, row, head * dim, dim, v);
+	st->ops->rope(q + (size_t)head * heads * dim, heads, dim, table);
+	st->ops->rope(k + (size_t)head * dim, 1, dim, table);
+	bitnpu_kv_store(&session_of(st, row)->kv, st->layer, head, position_of(st, row),
+			k + (size_t)head * dim, v + (size_t)head * dim);
+}
+
+static void remember_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	struct step *st = arg;
+	uint32_t heads = st->s->model->info.n_head_kv;
+
+	remember(st, index / heads, index % heads);
 }
 
 static struct bitnpu_attention view(const struct step *st, uint32_t row, uint32_t head)
@@ -267,27 +286,38 @@ static void feed_attention(struct step *st, uint32_t row)
 	     model->layers[st->layer].norms[BITNPU_ATTN_SUB_NORM]);
 }
 
-/* Each token sees itself and what was before it.  The result takes the queries' place. */
+/* A token sees itself and what was before it.  The result takes the queries' place. */
+static void attend(struct step *st, uint32_t row, uint32_t head, unsigned int thread)
+{
+	const struct bitnpu_scratch *f = &st->s->scratch;
+	const struct bitnpu_attention a = view(st, row, head);
+	float *scores = f->scores + thread * f->score_floats;
+	float *sums = f->sums + thread * f->sum_floats;
+	float *q = queries_of_head(st, row, head);
+
+	st->ops->attention_scores(&a, q, 0, a.n, scores);
+	for (uint32_t h = 0; h < a.heads; h++)
+		st->ops->softmax(scores + (size_t)h * a.n, a.n);
+	st->ops->attention_sums(&a, scores, 0, BITNPU_SUM_LANES, sums);
+	for (uint32_t h = 0; h < a.heads; h++)
+		st->ops->attention_fold(sums + (size_t)h * BITNPU_SUM_LANES * a.head_dim, a.head_dim,
+					q + (size_t)h * a.head_dim);
+}
+
 static void attend_pass(void *arg, uint32_t row, unsigned int thread)
 {
 	struct step *st = arg;
-	const struct bitnpu_scratch *f = &st->s->scratch;
-	float *scores = f->scores + thread * f->score_floats;
-	float *sums = f->sums + thread * f->sum_floats;
 
-	for (uint32_t head = 0; head < st->s->model->info.n_head_kv; head++) {
-		const struct bitnpu_attention a = view(st, row, head);
-		float *q = queries_of_head(st, row, head);
-
-		st->ops->attention_scores(&a, q, 0, a.n, scores);
-		for (uint32_t h = 0; h < a.heads; h++)
-			st->ops->softmax(scores + (size_t)h * a.n, a.n);
-		st->ops->attention_sums(&a, scores, 0, BITNPU_SUM_LANES, sums);
-		for (uint32_t h = 0; h < a.heads; h++)
-			st->ops->attention_fold(sums + (size_t)h * BITNPU_SUM_LANES * a.head_dim,
-						a.head_dim, q + (size_t)h * a.head_dim);
-	}
+	for (uint32_t head = 0; head < st->s->model->info.n_head_kv; head++)
+		attend(st, row, head, thread);
 	feed_attention(st, row);
+}
+
+/* Both at once, of the only token: what a head remembers no other looks at. */
+static void head_pass(void *arg, uint32_t head, unsigned int thread)
+{
+	remember(arg, 0, head);
+	attend(arg, 0, head, thread);
 }
 
 static void attention_out_pass(void *arg, uint32_t row, unsigned int thread)
@@ -393,13 +423,14 @@ static void attend_one(struct step *st)
 	uint32_t n = position_of(st, 0) + 1;
 
 	if (n < SCORE_POSITIONS) {
-		attend_pass(st, 0, 0);
-		return;
+		bitnpu_pool_run(pool, info->n_head_kv, head_pass, st);
+	} else {
+		bitnpu_pool_run(pool, info->n_head_kv, remember_pass, st);
+		bitnpu_pool_run(pool, info->n_head_kv * blocks_of(n, SCORE_POSITIONS), scores_pass, st);
+		bitnpu_pool_run(pool, info->n_head, softmax_pass, st);
+		bitnpu_pool_run(pool, info->n_head_kv * (BITNPU_SUM_LANES / PASS_LANES), sums_pass, st);
+		bitnpu_pool_run(pool, info->n_head, fold_pass, st);
 	}
-	bitnpu_pool_run(pool, info->n_head_kv * blocks_of(n, SCORE_POSITIONS), scores_pass, st);
-	bitnpu_pool_run(pool, info->n_head, softmax_pass, st);
-	bitnpu_pool_run(pool, info->n_head_kv * (BITNPU_SUM_LANES / PASS_LANES), sums_pass, st);
-	bitnpu_pool_run(pool, info->n_head, fold_pass, st);
 	feed_attention(st, 0);
 }
 
@@ -424,11 +455,12 @@ static int attention_branch(struct step *st)
 
 	if (ret)
 		return ret;
-	each_row(st, remember_pass);
-	if (st->m > 1)
+	if (st->m > 1) {
+		bitnpu_pool_run(st->s->pool, st->m * st->s->model->info.n_head_kv, remember_pass, st);
 		each_row(st, attend_pass);
-	else
+	} else {
 		attend_one(st);
+	}
 	ret = end_host(st);
 	if (!ret)
 		ret = run_stage(st, BITNPU_STAGE_ATTN_OUT);
