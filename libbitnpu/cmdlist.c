@@ -3,9 +3,9 @@
  * Command lists: every command is checked and its addresses are resolved once, so that a queue runs
  * a list any number of times without looking at it again.
  *
- * Order of the checks of a command: bitnpu_cmd_check(), then UNMAPPED for x, w, s and y, then
- * READ_ONLY, then OVERLAP with x, w and s, then UNSUPPORTED when K is more than the device's memory
- * takes.  The first command that fails names the fault.
+ * Order of the checks of a command: bitnpu_cmd_check() or bitnpu_float_check(), then UNMAPPED for
+ * each operand, then READ_ONLY, then OVERLAP of a result with the other operands, then UNSUPPORTED
+ * when K is more than the device's memory takes.  The first command that fails names the fault.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +14,8 @@
 #include "core.h"
 
 #define FIELD(name)	offsetof(struct bitnpu_cmd_matmul, name)
+/* Of one command: HEADS and ATTENTION name so many buffers. */
+#define MAX_OPERANDS	5
 
 static int refuse(struct bitnpu_fault *fault, uint32_t status, uint32_t field, uint64_t addr)
 {
@@ -74,6 +76,67 @@ static int resolve_matmul(struct bitnpu_cmdlist *list, struct bitnpu_checked_cmd
 	return 0;
 }
 
+/* The operand whose address is in byte @field on, or the first after it.  Return: NULL past the
+ * last. */
+static const struct bitnpu_range *next_range(const struct bitnpu_float_command *op, uint32_t field)
+{
+	const struct bitnpu_range *next = NULL;
+
+	for (int role = 0; role < BITNPU_ROLES; role++) {
+		const struct bitnpu_range *range = &op->ranges[role];
+
+		if (range->bytes && range->field >= field && (!next || range->field < next->field))
+			next = range;
+	}
+	return next;
+}
+
+#define FOR_EACH_RANGE(range, op) \
+	for ((range) = next_range(op, 0); (range); (range) = next_range(op, (range)->field + 1))
+
+/* Attention may take the place of its queries. */
+static bool is_in_place(const struct bitnpu_float_command *op, const struct bitnpu_range *out,
+			const struct bitnpu_range *in)
+{
+	return op->opcode == BITNPU_OP_ATTENTION && in == &op->ranges[BITNPU_ROLE_IN] &&
+	       in->addr == out->addr && in->stride == out->stride;
+}
+
+static int check_overlap(const struct bitnpu_float_command *op, const struct bitnpu_range *out,
+			 struct bitnpu_fault *fault)
+{
+	const struct bitnpu_range *other;
+
+	FOR_EACH_RANGE(other, op)
+		if (other != out && !is_in_place(op, out, other) &&
+		    overlap(out->addr, out->bytes, other->addr, other->bytes))
+			return refuse(fault, BITNPU_STATUS_OVERLAP, out->field, out->addr);
+	return 0;
+}
+
+static int resolve_float(struct bitnpu_cmdlist *list, struct bitnpu_checked_cmd *cmd,
+			 struct bitnpu_fault *fault)
+{
+	const struct bitnpu_float_command *op = &cmd->op;
+	const struct bitnpu_range *range;
+	int ret = 0;
+
+	FOR_EACH_RANGE(range, op) {
+		ret = resolve(list, range->field, range->addr, range->bytes,
+			      &cmd->operands[range - op->ranges], fault);
+		if (ret)
+			return ret;
+	}
+	FOR_EACH_RANGE(range, op)
+		if (range->written &&
+		    cmd->operands[range - op->ranges].bo->flags & BITNPU_BO_READ_ONLY)
+			return refuse(fault, BITNPU_STATUS_READ_ONLY, range->field, range->addr);
+	FOR_EACH_RANGE(range, op)
+		if (!ret && range->written)
+			ret = check_overlap(op, range, fault);
+	return ret;
+}
+
 /* Rows of x lie in a device's own memory, which may bound K (docs/hardware.md, section 6). */
 static uint32_t max_k(const struct bitnpu_device_info *info, uint8_t output_format)
 {
@@ -92,9 +155,9 @@ static int check_k(const struct bitnpu_device_info *info, const struct bitnpu_ma
 static int fail_check(const struct bitnpu_device_info *info, const uint8_t *bytes,
 		      const struct bitnpu_fault *fault, struct bitnpu_error *err)
 {
-	const uint8_t output_format = bytes[(size_t)fault->index * BITNPU_CMD_SIZE +
-					    FIELD(output_format)];
-	int ret = bitnpu_fail_fault(err, -EINVAL, fault);
+	const uint8_t *cmd = bytes + (size_t)fault->index * BITNPU_CMD_SIZE;
+	const uint8_t output_format = cmd[FIELD(output_format)];
+	int ret = bitnpu_fail_command(err, -EINVAL, cmd[0], fault);
 
 	if (fault->status == BITNPU_STATUS_UNSUPPORTED && fault->field == FIELD(k) && err) {
 		bitnpu_fail(err, ret, "command %u: k %llu: the memory of %s takes k up to %u with "
@@ -106,18 +169,28 @@ static int fail_check(const struct bitnpu_device_info *info, const uint8_t *byte
 	return ret;
 }
 
+static int check_command(struct bitnpu_cmdlist *list, const uint8_t *bytes,
+			 struct bitnpu_checked_cmd *cmd, struct bitnpu_fault *fault)
+{
+	const struct bitnpu_device_info *info = &list->ctx->dev->engine->info;
+
+	if (bitnpu_is_float_opcode(bytes[0]) && info->features & bitnpu_float_feature(bytes[0]))
+		return bitnpu_float_check(bytes, &cmd->op, fault) ? -EINVAL :
+								    resolve_float(list, cmd, fault);
+	if (bitnpu_cmd_check(bytes, info->features, &cmd->mm, fault))
+		return -EINVAL;
+	if (bytes[0] != BITNPU_OP_MATMUL)
+		return 0;
+	return resolve_matmul(list, cmd, fault) ?: check_k(info, &cmd->mm, fault);
+}
+
 /* Check command @index and append it to the list unless it is a NOP. */
 static int add_command(struct bitnpu_cmdlist *list, const uint8_t *bytes, uint32_t index,
 		       struct bitnpu_fault *fault)
 {
 	struct bitnpu_checked_cmd *cmd = &list->checked.cmds[list->checked.count];
-	const struct bitnpu_device_info *info = &list->ctx->dev->engine->info;
-	int ret = 0;
+	int ret = check_command(list, bytes, cmd, fault);
 
-	if (bitnpu_cmd_check(bytes, info->features, &cmd->mm, fault))
-		ret = -EINVAL;
-	else if (bytes[0] == BITNPU_OP_MATMUL)
-		ret = resolve_matmul(list, cmd, fault) ?: check_k(info, &cmd->mm, fault);
 	if (ret) {
 		fault->index = index;
 		return ret;
@@ -154,8 +227,7 @@ static struct bitnpu_cmdlist *cmdlist_alloc(struct bitnpu_context *ctx, const vo
 	list->ctx = ctx;
 	list->checked.cmds = calloc(count, sizeof(*list->checked.cmds));
 	list->checked.bytes = malloc(count * BITNPU_CMD_SIZE);
-	/* A MATMUL names four buffers at most. */
-	list->bos = calloc(count, 4 * sizeof(*list->bos));
+	list->bos = calloc(count, MAX_OPERANDS * sizeof(*list->bos));
 	if (!list->checked.cmds || !list->checked.bytes || !list->bos) {
 		cmdlist_free(list);
 		return NULL;

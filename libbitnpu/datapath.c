@@ -210,6 +210,12 @@ __u32 bitnpu_cmd_check(const void *cmd, __u64 features, struct bitnpu_matmul *mm
 		return check_zero(bytes, 1, fault);
 	case BITNPU_OP_MATMUL:
 		break;
+	case BITNPU_OP_NORM_QUANTIZE:
+	case BITNPU_OP_SCALE:
+	case BITNPU_OP_HEADS:
+	case BITNPU_OP_ATTENTION:
+	case BITNPU_OP_GATE:
+		return refuse(fault, BITNPU_STATUS_UNSUPPORTED, FIELD(opcode), bytes[FIELD(opcode)]);
 	default:
 		return refuse(fault, BITNPU_STATUS_OPCODE, FIELD(opcode), bytes[FIELD(opcode)]);
 	}

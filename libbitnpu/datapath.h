@@ -57,7 +57,8 @@ struct bitnpu_dma {
  * @mm: the decoded command, when it is a MATMUL
  * @fault: status, field and addr on error; the caller fills in the index
  *
- * Checks all that can be known without the context's mappings.
+ * Checks all that can be known without the context's mappings.  Commands of floats, which are none
+ * of the datapath's, are refused as unsupported: an engine that has them checks them itself.
  *
  * Return: a status of &enum bitnpu_status, also in @fault when it is not OK.
  */

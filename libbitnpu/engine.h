@@ -2,19 +2,21 @@
 /*
  * The engine interface: what golden, cpu, opencl and accel implement.
  *
- * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the table of buffers, the
- * check of command lists, job order and fences; an engine owns memory and execution.  An engine is
- * reached only through its ops, listed in engines.c: adding one touches no other.
+ * The core (device.c, context.c, cmdlist.c, queue.c) owns reference counts, the table of buffers,
+ * the check of command lists, job order and fences; an engine owns memory and execution.  An engine
+ * is reached only through its ops, listed in engines.c: adding one touches no other.
  *
  * An engine without address spaces of its own leaves out context_create and lets the core hand out
- * addresses.  One whose device takes jobs in advance has queues of its own, and no execute: the core
- * then hands each job over as soon as all it waits for is known to a device, and waits for none.
+ * addresses.  One whose device takes jobs in advance has queues of its own, and no execute: the
+ * core then hands each job over as soon as all it waits for is known to a device, and waits for
+ * none.
  */
 #ifndef BITNPU_ENGINE_H
 #define BITNPU_ENGINE_H
 
 #include "bitnpu.h"
 #include "datapath.h"
+#include "float_command.h"
 
 struct bitnpu_engine_ops;
 
@@ -59,16 +61,26 @@ struct bitnpu_operand {
 
 /**
  * struct bitnpu_checked_cmd - a command that passed every check
- * @opcode: BITNPU_OP_BARRIER or BITNPU_OP_MATMUL; NOPs are dropped
+ * @opcode: BITNPU_OP_BARRIER, BITNPU_OP_MATMUL or a float command's; NOPs are dropped
  * @index: its place in the list as given, for error reports
  * @mm: the decoded MATMUL
- * @x: activations, likewise @w weights, @s scales (bo NULL for INT32) and @y result
+ * @x: activations of a MATMUL, likewise @w weights, @s scales (bo NULL for INT32) and @y result
+ * @op: the decoded float command; what it means is bitnpu_float_run() (float_run.h)
+ * @operands: where a float command's operands lie, by &enum bitnpu_role; bo NULL for those it lacks
  */
 struct bitnpu_checked_cmd {
 	uint8_t opcode;
 	uint32_t index;
-	struct bitnpu_matmul mm;
-	struct bitnpu_operand x, w, s, y;
+	union {
+		struct {
+			struct bitnpu_matmul mm;
+			struct bitnpu_operand x, w, s, y;
+		};
+		struct {
+			struct bitnpu_float_command op;
+			struct bitnpu_operand operands[BITNPU_ROLES];
+		};
+	};
 };
 
 /**
@@ -104,8 +116,8 @@ struct bitnpu_engine_wait {
  * @name: what device names begin with
  * @single: there is never a second device, so its name carries no index
  * @count: number of devices there are now; never fails
- * @describe: fill @info of device @index without opening it (name and engine are filled by the core);
- *	-ENODEV past the end
+ * @describe: fill @info of device @index without opening it (name and engine are filled by the
+ *	core); -ENODEV past the end
  * @open: open device @index and fill its info but for name and engine, which the core fills
  * @close: the reverse; nothing created on it is left
  * @context_create: a new address space; may be NULL when a &struct bitnpu_engine_context is all it
@@ -116,19 +128,20 @@ struct bitnpu_engine_wait {
  * @bo_destroy: free either
  * @bo_map: make contents visible to the host at bo->host (BITNPU_MAP_*)
  * @bo_unmap: the reverse
- * @prepare: compile a checked list to what @execute needs; may be NULL.  The list stays as it is until
+ * @prepare: compile a checked list to what @execute needs; may be NULL.  The list stays as it is
+ *	until
  *	@unprepare.  A list of nothing but NOPs reaches neither this nor @execute
  * @unprepare: free it; may be NULL when @prepare is
  * @execute: run a prepared list to its end, results visible to later map calls and jobs.  Called
  *	by one thread at a time per queue, not always the same one, and by several queues at once,
  *	possibly with the same list.  On error fill @fault (its index is the command's @index) with
  *	%BITNPU_STATUS_DEVICE.
- * @queue_create: a queue of the device, whose jobs run in the order of @submit.  NULL, as all below,
- *	when the engine has @execute
+ * @queue_create: a queue of the device, whose jobs run in the order of @submit.  NULL, as all
+ *	below, when the engine has @execute
  * @queue_destroy: free it; all its jobs have ended
- * @submit: put a prepared list, or NULL for one of NOPs, into the queue without waiting for anything.
- *	Called by one thread at a time per queue.  The job starts after all of @waits have ended,
- *	well or badly
+ * @submit: put a prepared list, or NULL for one of NOPs, into the queue without waiting for
+ *	anything. Called by one thread at a time per queue.  The job starts after all of @waits have
+ *	ended, well or badly
  * @fence_wait: wait until the job has ended.  @deadline_ns is absolute, CLOCK_MONOTONIC; 0 polls,
  *	INT64_MAX is never.  Return: 0, or -ETIME
  * @fence_status: how a job that has ended did: 0 or its error

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command_field.h"
 #include "error.h"
 
 static const char *const status_names[] = {
@@ -28,8 +29,8 @@ static const char *const status_texts[] = {
 	[BITNPU_STATUS_LENGTH] = "the list is empty or not a multiple of 64 bytes",
 	[BITNPU_STATUS_OPCODE] = "undefined opcode",
 	[BITNPU_STATUS_RESERVED] = "a reserved byte is not zero",
-	[BITNPU_STATUS_FORMAT] = "undefined, or does not go with the output format",
-	[BITNPU_STATUS_UNSUPPORTED] = "this device lacks the format",
+	[BITNPU_STATUS_FORMAT] = "undefined, or does not go with another field",
+	[BITNPU_STATUS_UNSUPPORTED] = "this device lacks it",
 	[BITNPU_STATUS_DIMENSION] = "zero or over the limit",
 	[BITNPU_STATUS_ALIGNMENT] = "not a multiple of 64",
 	[BITNPU_STATUS_STRIDE] = "smaller than its row",
@@ -45,34 +46,6 @@ static const char *const status_texts[] = {
 const char *bitnpu_status_name(uint32_t status)
 {
 	return status < STATUS_COUNT ? status_names[status] : "unknown";
-}
-
-/* Names of a MATMUL's fields by byte offset; the other commands have none but the opcode. */
-static const char *field_name(uint32_t offset)
-{
-	static const struct {
-		uint32_t offset;
-		const char *name;
-	} fields[] = {
-		{ offsetof(struct bitnpu_cmd_matmul, opcode), "opcode" },
-		{ offsetof(struct bitnpu_cmd_matmul, weight_format), "weight_format" },
-		{ offsetof(struct bitnpu_cmd_matmul, output_format), "output_format" },
-		{ offsetof(struct bitnpu_cmd_matmul, m), "m" },
-		{ offsetof(struct bitnpu_cmd_matmul, n), "n" },
-		{ offsetof(struct bitnpu_cmd_matmul, k), "k" },
-		{ offsetof(struct bitnpu_cmd_matmul, x_addr), "x_addr" },
-		{ offsetof(struct bitnpu_cmd_matmul, w_addr), "w_addr" },
-		{ offsetof(struct bitnpu_cmd_matmul, s_addr), "s_addr" },
-		{ offsetof(struct bitnpu_cmd_matmul, y_addr), "y_addr" },
-		{ offsetof(struct bitnpu_cmd_matmul, x_stride), "x_stride" },
-		{ offsetof(struct bitnpu_cmd_matmul, y_stride), "y_stride" },
-		{ offsetof(struct bitnpu_cmd_matmul, group_shift), "group_shift" },
-	};
-
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (fields[i].offset == offset)
-			return fields[i].name;
-	return NULL;
 }
 
 int (bitnpu_fail)(struct bitnpu_error *err, int code, const char *fmt, ...)
@@ -97,12 +70,14 @@ int (bitnpu_fail)(struct bitnpu_error *err, int code, const char *fmt, ...)
 	return code;
 }
 
-int bitnpu_fail_fault(struct bitnpu_error *err, int code, const struct bitnpu_fault *fault)
+int bitnpu_fail_command(struct bitnpu_error *err, int code, uint8_t opcode,
+			const struct bitnpu_fault *fault)
 {
 	const struct bitnpu_fault copy = *fault;	/* it may be err->fault itself */
 	const char *name = bitnpu_status_name(copy.status);
 	const char *text = copy.status < STATUS_COUNT ? status_texts[copy.status] : "unknown error";
-	const char *field = copy.status == BITNPU_STATUS_RESERVED ? NULL : field_name(copy.field);
+	const char *field = copy.status == BITNPU_STATUS_RESERVED ? NULL :
+			    bitnpu_command_field(opcode, copy.field);
 
 	if (copy.status == BITNPU_STATUS_LENGTH)
 		bitnpu_fail(err, code, "command list: length %llu: %s (%s)",
@@ -118,6 +93,11 @@ int bitnpu_fail_fault(struct bitnpu_error *err, int code, const struct bitnpu_fa
 	if (err)
 		err->fault = copy;
 	return code;
+}
+
+int bitnpu_fail_fault(struct bitnpu_error *err, int code, const struct bitnpu_fault *fault)
+{
+	return bitnpu_fail_command(err, code, BITNPU_OP_MATMUL, fault);
 }
 
 void bitnpu_error_clear(struct bitnpu_error *err)

@@ -20,7 +20,11 @@ int bitnpu_fail(struct bitnpu_error *err, int code, const char *fmt, ...);
 #define bitnpu_fail(err, code, ...) ((void)bitnpu_fail(err, code, __VA_ARGS__), (code))
 #endif
 
-/** bitnpu_fail_fault() - likewise for a command: the message names index, field and status */
+/** bitnpu_fail_command() - likewise for a command: the message names index, field and status */
+int bitnpu_fail_command(struct bitnpu_error *err, int code, uint8_t opcode,
+			const struct bitnpu_fault *fault);
+
+/** bitnpu_fail_fault() - bitnpu_fail_command() for a MATMUL, or where no field is named */
 int bitnpu_fail_fault(struct bitnpu_error *err, int code, const struct bitnpu_fault *fault);
 
 /** bitnpu_error_clear() - nothing failed (NULL is ignored) */

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
-/* The golden engine: the datapath on the host's memory, one thread, nothing clever. */
+/*
+ * The golden engine: the datapath, and the plainest of the float operations, on the host's memory;
+ * one thread, nothing clever.
+ */
 #include <errno.h>
+#include <fenv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
 #include "error.h"
+#include "float_run.h"
 #include "host_memory.h"
+#include "hostops/tables.h"
 
 /**
  * struct golden_dma - the memory that one command may touch
@@ -31,7 +37,8 @@ static int golden_describe(unsigned int index, struct bitnpu_device_info *info)
 	snprintf(info->description, sizeof(info->description), "reference in scalar C");
 	snprintf(info->detail, sizeof(info->detail), "one thread, defines the right answer");
 	info->features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
-			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64;
+			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64 |
+			 BITNPU_FEATURES_FLOAT;
 	info->memory_bytes = bitnpu_host_memory_bytes();
 	info->unified = true;
 	info->host = true;
@@ -94,31 +101,62 @@ static int golden_store(struct bitnpu_dma *base, __u64 addr, const void *src, __
 	return 0;
 }
 
-static int golden_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
-			  void *prepared, struct bitnpu_error *err)
+static int run_matmul(const struct bitnpu_checked_cmd *cmd)
+{
+	struct golden_dma dma = {
+		.dma = { .load = golden_load, .store = golden_store },
+		.cmd = cmd,
+	};
+
+	return bitnpu_matmul_run(&cmd->mm, &dma.dma);
+}
+
+static int run_float(const struct bitnpu_checked_cmd *cmd)
+{
+	struct bitnpu_float_job job;
+	int ret = bitnpu_float_begin(&job, cmd, &bitnpu_hostops_baseline, 1);
+
+	if (ret)
+		return ret;
+	for (uint32_t i = 0; i < bitnpu_float_passes(&job); i++)
+		bitnpu_float_pass(&job, i, 0);
+	bitnpu_float_end(&job);
+	return 0;
+}
+
+/* In order, one at a time: every command is followed by a barrier anyway. */
+static int run_list(const struct bitnpu_checked_list *list, struct bitnpu_error *err)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct bitnpu_checked_cmd *cmd = &list->cmds[i];
-		struct golden_dma dma = {
-			.dma = { .load = golden_load, .store = golden_store },
-			.cmd = cmd,
+		const struct bitnpu_fault fault = {
+			.status = BITNPU_STATUS_DEVICE,
+			.index = cmd->index,
 		};
-		int ret;
+		int ret = 0;
 
-		/* In order, one at a time: every command is followed by a barrier anyway. */
-		if (cmd->opcode != BITNPU_OP_MATMUL)
-			continue;
-		ret = bitnpu_matmul_run(&cmd->mm, &dma.dma);
-		if (ret) {
-			const struct bitnpu_fault fault = {
-				.status = BITNPU_STATUS_DEVICE,
-				.index = cmd->index,
-			};
-
+		if (cmd->opcode == BITNPU_OP_MATMUL)
+			ret = run_matmul(cmd);
+		else if (bitnpu_is_float_opcode(cmd->opcode))
+			ret = run_float(cmd);
+		if (ret)
 			return bitnpu_fail_fault(err, ret, &fault);
-		}
 	}
 	return 0;
+}
+
+static int golden_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
+			  void *prepared, struct bitnpu_error *err)
+{
+	fenv_t env;
+	int ret;
+
+	/* It may be the application's thread that runs this: see bitnpu_session_eval(). */
+	fegetenv(&env);
+	fesetenv(FE_DFL_ENV);
+	ret = run_list(list, err);
+	fesetenv(&env);
+	return ret;
 }
 
 const struct bitnpu_engine_ops bitnpu_golden_ops = {

@@ -4,7 +4,8 @@
 # another machine and run by its emulator.
 
 cpu_test_srcs	:= $(sort $(wildcard tests/cpu/*.c)) tests/support/plain_matmul.c \
-		   tests/support/random.c libbitnpu/pool.c libbitnpu/error.c libbitnpu/datapath.c \
+		   tests/support/random.c libbitnpu/pool.c libbitnpu/error.c libbitnpu/command_field.c \
+		   libbitnpu/datapath.c \
 		   $(filter-out libbitnpu/cpu/engine.c,$(wildcard libbitnpu/cpu/*.c))
 cpu_test	:= $(BUILD)/tests/cpu
 

@@ -7,16 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whoever makes a device has a number; the simulator, and what is on the way to silicon, has none. */
+/* Whoever makes a device has a number; the simulator, and what is on the way to silicon, has none.
+ * */
 static bool is_prototype(const struct drm_bitnpu_device_info *info)
 {
 	return info->implementation >> 16 == 0;
 }
 
-/* The device's features, less what no row fits the SRAM for. */
+/*
+ * The device's features, less what no row fits the SRAM for, and less the float commands, whose
+ * buffers this engine does not name.
+ */
 static uint64_t features(const struct drm_bitnpu_device_info *info)
 {
-	uint64_t mask = info->features;
+	uint64_t mask = info->features & ~BITNPU_FEATURES_FLOAT;
 
 	if (!info->max_k_int32)
 		mask &= ~BITNPU_FEATURE_Y_INT32;

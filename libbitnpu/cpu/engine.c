@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The cpu engine's device: the host's processors, its memory, and the process's threads. */
 #include <errno.h>
+#include <fenv.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "cpu.h"
 #include "libbitnpu/error.h"
+#include "libbitnpu/float_run.h"
 #include "libbitnpu/host_memory.h"
 
 /**
@@ -79,7 +81,8 @@ static void describe(const struct bitnpu_cpu_level *level, unsigned int threads,
 	snprintf(info->detail, sizeof(info->detail), "%s, %u thread%s on processors %s", level->name,
 		 threads, threads == 1 ? "" : "s", processors);
 	info->features = BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY |
-			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64;
+			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64 |
+			 BITNPU_FEATURES_FLOAT;
 	info->memory_bytes = bitnpu_host_memory_bytes();
 	info->unified = true;
 	info->host = true;
@@ -133,16 +136,33 @@ static void cpu_close(struct bitnpu_engine_device *base)
 	free(dev);
 }
 
-/* Run commands @first to @end - 1, which no barrier separates. */
+static int run_float(struct cpu_device *dev, const struct bitnpu_checked_cmd *cmd)
+{
+	struct bitnpu_float_job job;
+	int ret = bitnpu_float_begin(&job, cmd, bitnpu_hostops(), bitnpu_pool_threads(dev->pool));
+
+	if (ret)
+		return ret;
+	bitnpu_pool_run(dev->pool, bitnpu_float_passes(&job), bitnpu_float_pass, &job);
+	bitnpu_float_end(&job);
+	return 0;
+}
+
+/* Run commands @first to @end - 1: MATMULs that no barrier separates, or one of another kind. */
 static int run(struct cpu_device *dev, const struct bitnpu_checked_list *list, size_t first,
 	       size_t end, struct bitnpu_error *err)
 {
+	const struct bitnpu_checked_cmd *cmds = list->cmds + first;
 	const struct bitnpu_fault fault = {
 		.status = BITNPU_STATUS_DEVICE,
-		.index = list->cmds[first].index,
+		.index = cmds->index,
 	};
-	int ret = bitnpu_cpu_matmuls(dev->level, dev->pool, list->cmds + first, end - first);
+	int ret = 0;
 
+	if (cmds->opcode == BITNPU_OP_MATMUL)
+		ret = bitnpu_cpu_matmuls(dev->level, dev->pool, cmds, end - first);
+	else if (bitnpu_is_float_opcode(cmds->opcode))
+		ret = run_float(dev, cmds);
 	return ret ? bitnpu_fail_fault(err, ret, &fault) : 0;
 }
 
@@ -150,16 +170,20 @@ static int cpu_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_ch
 		       void *prepared, struct bitnpu_error *err)
 {
 	struct cpu_device *dev = (struct cpu_device *)ctx->dev;
+	fenv_t env;
 	int ret = 0;
 
+	/* It may be the application's thread that runs this: see bitnpu_session_eval(). */
+	fegetenv(&env);
+	fesetenv(FE_DFL_ENV);
 	for (size_t i = 0, end; !ret && i < list->count; i = end) {
 		end = i + 1;
-		if (list->cmds[i].opcode != BITNPU_OP_MATMUL)
-			continue;
-		while (end < list->count && list->cmds[end].opcode == BITNPU_OP_MATMUL)
+		while (list->cmds[i].opcode == BITNPU_OP_MATMUL && end < list->count &&
+		       list->cmds[end].opcode == BITNPU_OP_MATMUL)
 			end++;
 		ret = run(dev, list, i, end, err);
 	}
+	fesetenv(&env);
 	return ret;
 }
 

@@ -35,7 +35,7 @@ struct spoil {
 };
 
 static const struct spoil spoils[] = {
-	{ BITNPU_STATUS_OPCODE, FIELD(opcode), 1, VALUE, 0x03 },
+	{ BITNPU_STATUS_OPCODE, FIELD(opcode), 1, VALUE, BITNPU_OP_GATE + 1 },
 	{ BITNPU_STATUS_OPCODE, FIELD(opcode), 1, VALUE, 0x80 },
 	{ BITNPU_STATUS_OPCODE, FIELD(opcode), 1, VALUE, 0xff },
 	{ BITNPU_STATUS_RESERVED, FIELD(flags), 1, VALUE, 0x01 },

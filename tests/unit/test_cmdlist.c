@@ -160,9 +160,15 @@ static void test_opcodes(void **state)
 	struct bench *b = *state;
 	struct bitnpu_cmd_matmul cmd = b->good;
 
-	for (unsigned int opcode = 3; opcode < 256; opcode++) {
+	for (unsigned int opcode = BITNPU_OP_GATE + 1; opcode < 256; opcode++) {
 		cmd.opcode = opcode;
 		expect_refused(b, &cmd, BITNPU_STATUS_OPCODE, 0, opcode);
+	}
+	/* The fake engine has no float commands, and nothing of them is looked at. */
+	for (unsigned int opcode = BITNPU_OP_NORM_QUANTIZE; opcode <= BITNPU_OP_GATE; opcode++) {
+		memset(&cmd, 0xff, sizeof(cmd));
+		cmd.opcode = opcode;
+		expect_refused(b, &cmd, BITNPU_STATUS_UNSUPPORTED, 0, opcode);
 	}
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The example of docs/command-set.md, section 5, byte for byte. */
+/* The example of docs/command-set.md, section 6, byte for byte. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
