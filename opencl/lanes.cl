@@ -8,7 +8,7 @@
 #define SLICES (GROUP / TILE_ROWS)
 
 /* Word @j of a row of x, bytes from @left on (counted from the row's start at x) as zero. */
-uint x_word(__global const uint *x, uint j, uint left)
+INLINE uint x_word(__global const uint *x, uint j, uint left)
 {
 	uint word = x[j];
 
@@ -17,20 +17,20 @@ uint x_word(__global const uint *x, uint j, uint left)
 	return left > 4 * j ? word & ((1u << (8 * (left - 4 * j))) - 1) : 0;
 }
 
-int byte_of(uint word, uint b)
+INLINE int byte_of(uint word, uint b)
 {
 	return (int)(word << (24 - 8 * b)) >> 24;
 }
 
 /* Sum of four codes (bytes, non-negative) times four x. */
-int dot4(uint codes, uint xs)
+INLINE int dot4(uint codes, uint xs)
 {
 	return (int)(codes & 255) * byte_of(xs, 0) + (int)((codes >> 8) & 255) * byte_of(xs, 1) +
 	       (int)((codes >> 16) & 255) * byte_of(xs, 2) + (int)(codes >> 24) * byte_of(xs, 3);
 }
 
 /* Sum of w * x over one line of a row; @left values of x count. */
-int line_sum(uint word, __global const uint *x, uint left)
+INLINE int line_sum(uint word, __global const uint *x, uint left)
 {
 #if WEIGHT_FORMAT == 2
 	uint xs = x_word(x, 0, left);
@@ -55,9 +55,9 @@ int line_sum(uint word, __global const uint *x, uint left)
 }
 
 /* Sums of w * x over the lines that this work-item takes, times their scales. */
-void add_lines(__global const uint *line, __global const ushort *scale, uint slice, uint lines,
-	       uint k, uint group_shift, __global const uchar *x, ulong x_stride, uint m_count,
-	       y_type *sum)
+INLINE void add_lines(__global const uint *line, __global const ushort *scale, uint slice,
+		      uint lines, uint k, uint group_shift, __global const uchar *x,
+		      ulong x_stride, uint m_count, y_type *sum)
 {
 	for (uint l = slice; l < lines; l += SLICES) {
 		const uint word = line[(ulong)l * TILE_ROWS], first = l * LINE_K;

@@ -18,10 +18,17 @@
 #define CHUNK_LINES (CHUNK / LINE_K)
 #define BLOCK_K 16		/* x is laid out by so many columns */
 #define MIN_SEGMENT 32		/* the shortest group of scales */
+#define AHEAD_LINES 48		/* how far ahead weights are asked for */
 
 #if !defined(PLAIN) && defined(__AVX2__) && defined(__has_builtin)
 #if __has_builtin(__builtin_ia32_pmaddubsw256) && __has_builtin(__builtin_ia32_pmaddwd256)
 #define X86_VECTORS
+#endif
+#endif
+
+#if !defined(PLAIN) && defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+#define PREFETCH
 #endif
 #endif
 
@@ -50,46 +57,46 @@
 typedef char bytes __attribute__((__vector_size__(32)));
 typedef short shorts __attribute__((__vector_size__(32)));
 
-int8 multiply_shorts(uint8 a, uint8 b)
+INLINE int8 multiply_shorts(uint8 a, uint8 b)
 {
 	return __builtin_astype(__builtin_ia32_pmaddwd256(__builtin_astype(a, shorts),
 							  __builtin_astype(b, shorts)), int8);
 }
 
-short16 multiply_bytes(uint8 codes, uint8 xs)
+INLINE short16 multiply_bytes(uint8 codes, uint8 xs)
 {
 	return __builtin_astype(__builtin_ia32_pmaddubsw256(__builtin_astype(codes, bytes),
 							    __builtin_astype(xs, bytes)), short16);
 }
 
-int8 add_halves(short16 a)
+INLINE int8 add_halves(short16 a)
 {
 	return multiply_shorts(as_uint8(a), (uint8)0x00010001);
 }
 #else
-int8 add_halves(short16 a)
+INLINE int8 add_halves(short16 a)
 {
 	return (as_int8(a) >> 16) + ((as_int8(a) << 16) >> 16);
 }
 
 /* Of 16-bit factors, for each 32-bit lane the sum of both products; no product passes 16 bits. */
-int8 multiply_shorts(uint8 a, uint8 b)
+INLINE int8 multiply_shorts(uint8 a, uint8 b)
 {
 	return add_halves(as_short16(a) * as_short16(b));
 }
 #endif
 
-short16 multiply_low(ushort16 a, uint8 b)
+INLINE short16 multiply_low(ushort16 a, uint8 b)
 {
 	return as_short16(a) * as_short16(b);
 }
 
-short16 multiply_high(ushort16 a, uint8 b)
+INLINE short16 multiply_high(ushort16 a, uint8 b)
 {
 	return convert_short16((convert_int16(as_short16(a)) * convert_int16(as_short16(b))) >> 16);
 }
 
-int sum_of(int16 a)
+INLINE int sum_of(int16 a)
 {
 	const int8 b = a.lo + a.hi;
 	const int4 c = b.lo + b.hi;
@@ -98,7 +105,7 @@ int sum_of(int16 a)
 }
 
 /* Block @b of a row, columns from @column on; zeros from column @k on. */
-short16 load_block(__global const char16 *x, uint b, uint column, uint k)
+INLINE short16 load_block(__global const char16 *x, uint b, uint column, uint k)
 {
 	const short16 iota = (short16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 	const short16 block = convert_short16(x[b]);
@@ -108,7 +115,7 @@ short16 load_block(__global const char16 *x, uint b, uint column, uint k)
 	return iota < (short16)(short)(k > column ? k - column : 0) ? block : (short16)0;
 }
 
-void store_block(short16 block, uint b, __local uint *xs)
+INLINE void store_block(short16 block, uint b, __local uint *xs)
 {
 #ifdef BYTES
 	vstore16(convert_char16(block), b, (__local char *)xs);
@@ -128,8 +135,8 @@ void store_block(short16 block, uint b, __local uint *xs)
 }
 
 /* Lay out @blocks of one row of x from column @first on, and sum it up by segments. */
-void lay_out(__global const char16 *x, uint first, uint k, uint blocks, uint segment,
-	     __local uint *xs, __local int *x_sums)
+INLINE void lay_out(__global const char16 *x, uint first, uint k, uint blocks, uint segment,
+		    __local uint *xs, __local int *x_sums)
 {
 	for (uint begin = 0; begin < blocks; begin += segment / BLOCK_K) {
 		const uint end = min(begin + segment / BLOCK_K, blocks);
@@ -145,12 +152,20 @@ void lay_out(__global const char16 *x, uint first, uint k, uint blocks, uint seg
 	}
 }
 
+/* A processor's own prefetcher stops at the end of a page.  Its addresses are of one space. */
+INLINE void ask_for(__global const uint8 *line)
+{
+#ifdef PREFETCH
+	__builtin_prefetch((const void *)(ulong)(line + 2 * AHEAD_LINES));
+#endif
+}
+
 /*
  * add_line(): to sum[2 * i] and sum[2 * i + 1] add the products of rows 0 to 7 and 8 to 15 of one
  * line (@w, two vectors) with the i-th row of x, laid out at @xs for the line.
  */
 #if WEIGHT_FORMAT == 2
-void add_line(__global const uint8 *w, __local const uint *xs, int8 *sum)
+INLINE void add_line(__global const uint8 *w, __local const uint *xs, int8 *sum)
 {
 #pragma unroll
 	for (uint h = 0; h < 2; h++) {
@@ -167,7 +182,7 @@ void add_line(__global const uint8 *w, __local const uint *xs, int8 *sum)
 	}
 }
 #elif defined(BYTES)
-void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
+INLINE void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
 {
 	const uint8 w0 = w[0], w1 = w[1];
 
@@ -186,7 +201,7 @@ void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
 	}
 }
 #else
-void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
+INLINE void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
 {
 	const ushort16 odd0 = as_ushort16(w[0]), odd1 = as_ushort16(w[1]);
 	const ushort16 even0 = odd0 << (ushort16)8, even1 = odd1 << (ushort16)8;
@@ -219,11 +234,14 @@ void add_line(__global const uint8 *w, __local const uint *xs, short16 *sum)
 #endif
 
 /* Lines @line to @end of a tile times M_BLOCK rows of x, sums of codes * x as in add_line(). */
-void add_lines(__global const uint8 *w, __local const uint *xs, uint line, uint end, int8 *total)
+INLINE void add_lines(__global const uint8 *w, __local const uint *xs, uint line, uint end,
+		      int8 *total)
 {
 #if WEIGHT_FORMAT == 2
-	for (; line < end; line++)
+	for (; line < end; line++) {
+		ask_for(w + 2 * line);
 		add_line(w + 2 * line, xs + line / 4 * BLOCK_WORDS + line % 4, total);
+	}
 #else
 	while (line < end) {
 		const uint stop = min(line + NARROW_LINES, end);
@@ -231,8 +249,10 @@ void add_lines(__global const uint8 *w, __local const uint *xs, uint line, uint 
 
 		for (uint i = 0; i < 2 * M_BLOCK; i++)
 			sum[i] = 0;
-		for (; line < stop; line++)
+		for (; line < stop; line++) {
+			ask_for(w + 2 * line);
 			add_line(w + 2 * line, xs + line * (LINE_K / BLOCK_K) * BLOCK_WORDS, sum);
+		}
 		for (uint i = 0; i < 2 * M_BLOCK; i++)
 			total[i] += add_halves(sum[i]);
 	}
@@ -240,8 +260,8 @@ void add_lines(__global const uint8 *w, __local const uint *xs, uint line, uint 
 }
 
 /* One segment's sums of codes * x into those of the tile. */
-void add_segment(const int8 *total, __local const int *x_sums, __global const ushort *scale,
-		 __local y_type *sums)
+INLINE void add_segment(const int8 *total, __local const int *x_sums,
+			__global const ushort *scale, __local y_type *sums)
 {
 	for (uint i = 0; i < M_BLOCK; i++) {
 		const int x_sum = x_sums[i * (CHUNK / MIN_SEGMENT)];
