@@ -252,7 +252,7 @@ void bitnpu_float_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct bitnpu_float_job *job = arg;
 	const uint32_t parts = parts_of_row(job->op), row = index / parts, part = index % parts;
-	float *scratch = job->scratch + thread * job->scratch_floats;
+	float *scratch = job->scratch ? job->scratch + thread * job->scratch_floats : NULL;
 
 	switch (job->op->opcode) {
 	case BITNPU_OP_NORM_QUANTIZE:

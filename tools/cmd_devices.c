@@ -17,7 +17,9 @@ static const struct {
 } features[] = {
 	{ BITNPU_FEATURE_W_TERNARY, "w-ternary" }, { BITNPU_FEATURE_W_BINARY, "w-binary" },
 	{ BITNPU_FEATURE_W_INT8, "w-int8" },	   { BITNPU_FEATURE_Y_INT32, "y-int32" },
-	{ BITNPU_FEATURE_Y_INT64, "y-int64" },
+	{ BITNPU_FEATURE_Y_INT64, "y-int64" },	   { BITNPU_FEATURE_NORM_QUANTIZE, "norm-quantize" },
+	{ BITNPU_FEATURE_SCALE, "scale" },	   { BITNPU_FEATURE_HEADS, "heads" },
+	{ BITNPU_FEATURE_ATTENTION, "attention" }, { BITNPU_FEATURE_GATE, "gate" },
 };
 
 static json_t *features_json(uint64_t mask)

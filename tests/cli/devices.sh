@@ -9,7 +9,7 @@ grep -q '^golden ' "$tmp/out"
 report $? 'golden is listed'
 expect_json 'devices --json' \
 	'[x["name"] for x in d["devices"] if x["auto"]] and
-	 any(x["engine"] == "golden" and x["usable"] and len(x["features"]) == 5
+	 any(x["engine"] == "golden" and x["usable"] and len(x["features"]) == 10
 	     and x["memory_bytes"] >= 0 and x["unified_memory"] for x in d["devices"])' devices --json
 expect_json 'one device is auto, and it can be used' \
 	'[x["usable"] for x in d["devices"] if x["auto"]] == [True]' devices --json

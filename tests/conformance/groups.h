@@ -64,6 +64,18 @@ const char *group_resubmission(struct bench *b, uint32_t unused);
 const char *group_refusals(struct bench *b, uint32_t unused);
 const char *group_mutations(struct bench *b, uint32_t unused);
 
+/* float_values.c: one float command at a time; float_block.c: a block of a model */
+const char *group_norm_quantize(struct bench *b, uint32_t unused);
+const char *group_scale(struct bench *b, uint32_t input_format);
+const char *group_heads(struct bench *b, uint32_t flags);
+const char *group_attention(struct bench *b, uint32_t unused);
+const char *group_gate(struct bench *b, uint32_t unused);
+const char *group_block(struct bench *b, uint32_t unused);
+/* float_refusals.c: float commands that must be refused, and how */
+const char *group_float_refusals(struct bench *b, uint32_t unused);
+/** add_float_commands() - append one of each float command, independent of each other */
+void add_float_commands(struct bench *b, struct image *image);
+
 /* vectors.c */
 const char *group_vectors(struct bench *b, uint32_t unused);
 

@@ -148,7 +148,7 @@ void image_place_random(struct image *image, const struct plain_matmul *plain,
 		place->s = 0;
 }
 
-static uint8_t *at(const struct image *image, uint64_t addr, bool after)
+uint8_t *image_memory(const struct image *image, uint64_t addr, bool after)
 {
 	const struct image_region *region = image_region_at(image, addr);
 
@@ -159,17 +159,17 @@ void image_operands(struct image *image, const struct plain_matmul *plain,
 		    const struct image_place *place)
 {
 	for (int after = 0; after < 2; after++) {
-		plain_pack_x(plain, at(image, place->x, after), place->x_stride);
-		plain_pack_w(plain, at(image, place->w, after));
+		plain_pack_x(plain, image_memory(image, place->x, after), place->x_stride);
+		plain_pack_w(plain, image_memory(image, place->w, after));
 		if (plain->groups)
-			plain_pack_s(plain, at(image, place->s, after));
+			plain_pack_s(plain, image_memory(image, place->s, after));
 	}
 }
 
 void image_take_x(const struct image *image, struct plain_matmul *plain,
 		  const struct image_place *place)
 {
-	const uint8_t *x = at(image, place->x, true);
+	const uint8_t *x = image_memory(image, place->x, true);
 
 	for (uint32_t m = 0; m < plain->m; m++)
 		memcpy(plain->x + (size_t)m * plain->k, x + (size_t)m * place->x_stride, plain->k);
@@ -186,7 +186,7 @@ void image_matmul(struct image *image, const struct plain_matmul *plain,
 	cmd.s_addr = htole64(place->s);
 	cmd.y_addr = htole64(place->y);
 	image_command(image, &cmd);
-	plain_pack_y(plain, at(image, place->y, true), place->y_stride);
+	plain_pack_y(plain, image_memory(image, place->y, true), place->y_stride);
 }
 
 void image_simple(struct image *image, const struct plain_matmul *plain,
@@ -197,6 +197,17 @@ void image_simple(struct image *image, const struct plain_matmul *plain,
 	image_place_random(image, plain, random, &place);
 	image_operands(image, plain, &place);
 	image_matmul(image, plain, &place);
+}
+
+static uint8_t *memory_after(void *image, uint64_t addr)
+{
+	return image_memory(image, addr, true);
+}
+
+void image_float(struct image *image, const void *cmd)
+{
+	image_command(image, cmd);
+	plain_float_run(cmd, memory_after, image);
 }
 
 void image_shape(struct plain_matmul *plain, uint8_t weight_format, uint8_t output_format,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "libbitnpu/bitnpu.h"
+#include "tests/support/plain_float.h"
 #include "tests/support/plain_matmul.h"
 
 /**
@@ -66,6 +67,9 @@ uint64_t image_region_add(struct image *image, uint64_t bytes, uint32_t flags,
 /** image_region_at() - Return: the region that @addr lies in or that ends there, or NULL */
 struct image_region *image_region_at(const struct image *image, uint64_t addr);
 
+/** image_memory() - Return: where the contents of @addr, which lies in a region, are */
+uint8_t *image_memory(const struct image *image, uint64_t addr, bool after);
+
 /** image_command() - append a command */
 void image_command(struct image *image, const void *cmd);
 /** image_opcode() - append a command that is nothing but an opcode */
@@ -90,6 +94,10 @@ void image_take_x(const struct image *image, struct plain_matmul *plain,
 /** image_matmul() - append the command and write its result to what the memory holds afterwards */
 void image_matmul(struct image *image, const struct plain_matmul *plain,
 		  const struct image_place *place);
+
+/** image_float() - append a float command and write its results to what the memory holds afterwards
+ * */
+void image_float(struct image *image, const void *cmd);
 
 /** image_simple() - an image of one random matmul */
 void image_simple(struct image *image, const struct plain_matmul *plain,

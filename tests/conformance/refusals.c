@@ -197,8 +197,8 @@ static int create(struct runner *runner, const uint8_t *cmds, size_t bytes,
 }
 
 /*
- * The device's address for golden's @addr.  Devices choose addresses themselves: those in a buffer move with
- * it, others go where nothing lies on any device.
+ * The device's address for golden's @addr.  Devices choose addresses themselves: those in a buffer
+ * move with it, others go where nothing lies on any device.
  */
 static uint64_t device_addr(const struct loaded *device, const struct loaded *golden, uint64_t addr)
 {
@@ -214,13 +214,6 @@ static uint64_t device_addr(const struct loaded *device, const struct loaded *go
 	return addr && addr < 1ULL << 40 ? addr + (1ULL << 45) : addr;
 }
 
-static const uint32_t addr_fields[] = {
-	FIELD(x_addr),
-	FIELD(w_addr),
-	FIELD(s_addr),
-	FIELD(y_addr),
-};
-
 /* Make the device's list the same as golden's, but for where its buffers lie. */
 static void follow(struct loaded *device, const struct loaded *golden)
 {
@@ -228,14 +221,14 @@ static void follow(struct loaded *device, const struct loaded *golden)
 
 	memcpy(device->cmds, golden->cmds, bytes);
 	for (size_t at = 0; at < bytes; at += BITNPU_CMD_SIZE) {
-		if (device->cmds[at] != BITNPU_OP_MATMUL)
-			continue;
-		for (size_t f = 0; f < COUNT(addr_fields); f++) {
+		for (uint32_t field = 0; field < BITNPU_CMD_SIZE; field += sizeof(uint64_t)) {
 			uint64_t addr;
 
-			memcpy(&addr, golden->cmds + at + addr_fields[f], sizeof(addr));
+			if (!plain_has_address(device->cmds[at], field))
+				continue;
+			memcpy(&addr, golden->cmds + at + field, sizeof(addr));
 			addr = htole64(device_addr(device, golden, le64toh(addr)));
-			memcpy(device->cmds + at + addr_fields[f], &addr, sizeof(addr));
+			memcpy(device->cmds + at + field, &addr, sizeof(addr));
 		}
 	}
 }
@@ -243,12 +236,13 @@ static void follow(struct loaded *device, const struct loaded *golden)
 static void follow_fault(const struct loaded *device, const struct loaded *golden,
 			 struct bitnpu_fault *fault)
 {
+	const uint8_t opcode = golden->cmds[fault->index * BITNPU_CMD_SIZE];
+
+	expect_unsupported(bitnpu_device_get_info(device->runner->dev), device->cmds,
+			   device->image->bytes, fault);
 	/* There it is a byte of anything. */
-	if (fault->status == BITNPU_STATUS_RESERVED)
-		return;
-	for (size_t f = 0; f < COUNT(addr_fields); f++)
-		if (fault->field == addr_fields[f])
-			fault->addr = device_addr(device, golden, fault->addr);
+	if (fault->status != BITNPU_STATUS_RESERVED && plain_has_address(opcode, fault->field))
+		fault->addr = device_addr(device, golden, fault->addr);
 }
 
 /* Spoil a few bytes at random; the device must say of it what golden says, to the letter. */
@@ -267,10 +261,10 @@ static const char *mutate(struct bench *b, struct loaded *device, struct loaded 
 	follow(device, golden);
 	create(device->runner, device->cmds, bytes, &found);
 	create(golden->runner, golden->cmds, bytes, &expected);
+	follow_fault(device, golden, &expected.fault);
 	for (int i = 3; i-- > 0;)
 		golden->cmds[at[i]] ^= masks[i];
-	follow_fault(device, golden, &expected.fault);
-	if (found.code == expected.code &&
+	if (!found.code == !expected.fault.status &&
 	    memcmp(&found.fault, &expected.fault, sizeof(found.fault)) == 0)
 		return NULL;
 	return complain(device->runner, device->image, "\"%s\" where golden says \"%s\"",
@@ -297,6 +291,7 @@ const char *group_mutations(struct bench *b, uint32_t unused)
 	image_matmul(&image, &plain, &place);
 	image_opcode(&image, BITNPU_OP_NOP);
 	plain_matmul_free(&plain);
+	add_float_commands(b, &image);
 	wrong = image_load(&runners[0], &image, &loaded[0]);
 	if (image_load(&runners[1], &image, &loaded[1]) && !wrong)
 		wrong = "golden refuses the good list";

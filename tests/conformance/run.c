@@ -11,13 +11,6 @@
 
 #define FIELD(name)	offsetof(struct bitnpu_cmd_matmul, name)
 
-static const size_t addr_fields[] = {
-	FIELD(x_addr),
-	FIELD(w_addr),
-	FIELD(s_addr),
-	FIELD(y_addr),
-};
-
 const char *complain(const struct runner *runner, const struct image *image, const char *fmt, ...)
 {
 	static char message[1024];
@@ -96,12 +89,12 @@ static void move_commands(struct loaded *loaded)
 	loaded->cmds = need(malloc(image->bytes + 1));
 	memcpy(loaded->cmds, image->cmds, image->bytes);
 	for (size_t i = 0; i + BITNPU_CMD_SIZE <= image->bytes; i += BITNPU_CMD_SIZE) {
-		if (loaded->cmds[i] != BITNPU_OP_MATMUL)
-			continue;
-		for (size_t f = 0; f < 4; f++) {
-			uint8_t *field = loaded->cmds + i + addr_fields[f];
+		for (uint32_t at = 0; at < BITNPU_CMD_SIZE; at += sizeof(uint64_t)) {
+			uint8_t *field = loaded->cmds + i + at;
 			uint64_t addr;
 
+			if (!plain_has_address(loaded->cmds[i], at))
+				continue;
 			memcpy(&addr, field, sizeof(addr));
 			addr = htole64(moved(loaded, le64toh(addr)));
 			memcpy(field, &addr, sizeof(addr));
@@ -109,7 +102,8 @@ static void move_commands(struct loaded *loaded)
 	}
 }
 
-/* A list that is right may still have rows that the device, by its own account, has no memory for. */
+/* A list that is right may still have rows that the device, by its own account, has no memory for.
+ * */
 static void expect_long_rows(const struct loaded *loaded, struct bitnpu_fault *expected)
 {
 	const struct bitnpu_device_info *info = bitnpu_device_get_info(loaded->runner->dev);
@@ -134,15 +128,40 @@ static void expect_long_rows(const struct loaded *loaded, struct bitnpu_fault *e
 	}
 }
 
+void expect_unsupported(const struct bitnpu_device_info *info, const uint8_t *cmds, size_t bytes,
+			struct bitnpu_fault *expected)
+{
+	if (expected->status == BITNPU_STATUS_LENGTH)
+		return;
+	for (size_t i = 0; i < bytes / BITNPU_CMD_SIZE; i++) {
+		const uint8_t opcode = cmds[i * BITNPU_CMD_SIZE];
+		const uint32_t order = opcode - BITNPU_OP_NORM_QUANTIZE;
+
+		if (expected->status && i > expected->index)
+			return;
+		if (opcode < BITNPU_OP_NORM_QUANTIZE || opcode > BITNPU_OP_GATE ||
+		    info->features & BITNPU_FEATURE_NORM_QUANTIZE << order)
+			continue;
+		*expected = (struct bitnpu_fault){
+			.status = BITNPU_STATUS_UNSUPPORTED,
+			.index = i,
+			.addr = opcode,
+		};
+		return;
+	}
+}
+
 static const char *check_fault(struct loaded *loaded, const struct bitnpu_error *err)
 {
 	struct bitnpu_fault expected = loaded->image->fault;
 
 	if (expected.status == BITNPU_STATUS_OK)
 		expect_long_rows(loaded, &expected);
-	for (size_t f = 0; f < 4; f++)
-		if (expected.field == addr_fields[f])
-			expected.addr = moved(loaded, expected.addr);
+	expect_unsupported(bitnpu_device_get_info(loaded->runner->dev), loaded->cmds,
+			   loaded->image->bytes, &expected);
+	if (expected.status != BITNPU_STATUS_LENGTH && expected.status != BITNPU_STATUS_RESERVED &&
+	    plain_has_address(loaded->cmds[expected.index * BITNPU_CMD_SIZE], expected.field))
+		expected.addr = moved(loaded, expected.addr);
 	if (memcmp(&expected, &err->fault, sizeof(expected)) == 0)
 		return NULL;
 	return complain(loaded->runner, loaded->image,

@@ -50,8 +50,19 @@ void runner_close(struct runner *runner);
 const char *image_load(struct runner *runner, const struct image *image, struct loaded *loaded);
 /** image_unload() - free what image_load() made, also when that failed */
 void image_unload(struct loaded *loaded);
-/** image_compare() - compare all memory with what it shall hold, whether the list ran or was refused */
+/** image_compare() - compare all memory with what it shall hold, whether the list ran or was
+ * refused */
 const char *image_compare(struct loaded *loaded);
+
+/**
+ * expect_unsupported() - what a device without some float commands says of a list instead
+ * @info: the device
+ * @cmds: the list
+ * @bytes: its length
+ * @expected: what one that has them all says; changed where the device differs
+ */
+void expect_unsupported(const struct bitnpu_device_info *info, const uint8_t *cmds, size_t bytes,
+			struct bitnpu_fault *expected);
 
 /** image_run() - load, run once, compare, unload */
 const char *image_run(struct runner *runner, const struct image *image);

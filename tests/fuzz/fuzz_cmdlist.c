@@ -14,6 +14,8 @@
 #define BUFFER_BYTES	8192
 /* Longer lists would take the fuzzer's time. */
 #define MAX_MACS	(1u << 22)
+/* An element of a float command takes so many. */
+#define FLOAT_MACS	16
 
 struct space {
 	struct bitnpu_device *dev;
@@ -79,18 +81,28 @@ static void check_refusal(const struct space *s, size_t size, const struct bitnp
 		must(is_intact(s, i));
 }
 
+/* Multiply-accumulates of a command, or what takes as long. */
+static uint64_t cost_of(const struct bitnpu_checked_cmd *cmd)
+{
+	const struct bitnpu_float_command *op = &cmd->op;
+
+	if (cmd->opcode == BITNPU_OP_BARRIER)
+		return 0;
+	/* Golden pads columns to 32 and rows to tiles. */
+	if (cmd->opcode == BITNPU_OP_MATMUL)
+		return (uint64_t)cmd->mm.m * cmd->mm.tiles * 16 * (cmd->mm.k + 31);
+	if (cmd->opcode == BITNPU_OP_ATTENTION)
+		return (uint64_t)op->m * op->n * (2 * op->capacity + FLOAT_MACS);
+	return (uint64_t)op->m * op->n * FLOAT_MACS;
+}
+
 static bool is_short(const struct bitnpu_cmdlist *list)
 {
-	uint64_t macs = 0;
+	uint64_t cost = 0;
 
-	for (size_t i = 0; i < list->checked.count; i++) {
-		const struct bitnpu_matmul *mm = &list->checked.cmds[i].mm;
-
-		/* Golden pads columns to 32 and rows to tiles. */
-		if (list->checked.cmds[i].opcode == BITNPU_OP_MATMUL)
-			macs += (uint64_t)mm->m * mm->tiles * 16 * (mm->k + 31);
-	}
-	return macs <= MAX_MACS;
+	for (size_t i = 0; i < list->checked.count; i++)
+		cost += cost_of(&list->checked.cmds[i]);
+	return cost <= MAX_MACS;
 }
 
 static void run(struct space *s, struct bitnpu_cmdlist *list)
