@@ -14,7 +14,7 @@
  */
 #define TILE_ROWS 16
 
-/* Functions left to the compiler's own judgement were called once a line: a third of the speed. */
+/* LLVM called the function that takes a line, and kept the sums in memory for it. */
 #define INLINE __attribute__((always_inline))
 
 #if WEIGHT_FORMAT == 0
@@ -51,4 +51,12 @@ INLINE ulong half_to_fixed(uint half_bits)
 	if (exponent)
 		magnitude = (magnitude + 1024) << (exponent - 1);
 	return half_bits & 0x8000 ? 0 - magnitude : magnitude;
+}
+
+/* A word of four bytes of x, @at bytes into what has @left: those from @left on are zero. */
+INLINE uint keep(uint word, uint at, uint left)
+{
+	if (left >= at + 4)
+		return word;
+	return left > at ? word & ((1u << 8 * (left - at)) - 1) : 0;
 }

@@ -11,6 +11,9 @@
 #define MIN_GROUP	16
 #define MIN_LOCAL	4096
 #define RANKS		5
+/* Numbers of the PCI-SIG. */
+#define VENDOR_AMD	0x1002
+#define VENDOR_NVIDIA	0x10de
 
 /* Every device of every platform. */
 struct device_list {
@@ -86,6 +89,26 @@ static uint64_t get_max_group(cl_device_id id)
 	return sizes[0] < max ? sizes[0] : max;
 }
 
+/* What the device says that it has; probe.c finds out. */
+static void claim_instructions(struct bitnpu_cl_caps *caps)
+{
+	const cl_uint vendor = get_number(caps->id, CL_DEVICE_VENDOR_ID, sizeof(cl_uint));
+
+	if (has_extension(caps->id, "cl_khr_integer_dot_product"))
+		caps->dots |= BITNPU_CL_DOT_KHR;
+	if (has_extension(caps->id, "cl_arm_integer_dot_product_accumulate_int8"))
+		caps->dots |= BITNPU_CL_DOT_ARM;
+	/* These two are known by their compilers alone: there is no extension to ask for. */
+	if (vendor == VENDOR_NVIDIA)
+		caps->dots |= BITNPU_CL_DOT_PTX;
+	if (vendor == VENDOR_AMD)
+		caps->dots |= BITNPU_CL_DOT_AMD;
+	if (has_extension(caps->id, "cl_khr_subgroup_shuffle"))
+		caps->shuffles |= BITNPU_CL_SHUFFLE_KHR;
+	if (has_extension(caps->id, "cl_intel_subgroups"))
+		caps->shuffles |= BITNPU_CL_SHUFFLE_INTEL;
+}
+
 static void judge(struct bitnpu_cl_caps *caps)
 {
 	char profile[32];
@@ -136,6 +159,7 @@ static void get_caps(cl_platform_id platform, cl_device_id id, struct bitnpu_cl_
 	caps->memory = get_number(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
 	caps->local = get_number(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));
 	caps->unified = get_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool));
+	claim_instructions(caps);
 	judge(caps);
 }
 

@@ -19,18 +19,22 @@ static const char *type_name(cl_device_type type)
 	return type & CL_DEVICE_TYPE_ACCELERATOR ? "accelerator" : "device";
 }
 
-static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_variant *variant,
+/* @instructions: NULL before they have been tried */
+static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_variant *forced,
+		      const struct bitnpu_cl_instructions *instructions,
 		      struct bitnpu_device_info *info)
 {
+	char names[48];
+
 	snprintf(info->description, sizeof(info->description), "%s", caps->name);
 	if (caps->refusal[0]) {
 		snprintf(info->detail, sizeof(info->detail), "unusable: %s", caps->refusal);
 		return;
 	}
-	/* Only a device that was refused has no variant. */
-	snprintf(info->detail, sizeof(info->detail), "%s, %s, driver %s, %u units, kernels %s",
-		 caps->version, type_name(caps->type), caps->driver, caps->compute_units,
-		 variant->name); /* NOLINT(clang-analyzer-core.NullDereference) */
+	bitnpu_cl_variant_names(caps, forced, names, sizeof(names));
+	snprintf(info->detail, sizeof(info->detail), "%s, %s, driver %s, %u units, kernels %s%s%s",
+		 caps->version, type_name(caps->type), caps->driver, caps->compute_units, names,
+		 instructions ? instructions->dot : "", instructions ? instructions->shuffle : "");
 	info->features = FEATURES;
 	info->memory_bytes = caps->memory;
 	info->max_buffer_bytes = caps->max_alloc;
@@ -38,25 +42,18 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 	info->host = caps->type == CL_DEVICE_TYPE_CPU;
 }
 
-/* Like getenv(), which a device of the same name reads at its own opening. */
-static int choose_variant(struct bitnpu_cl_caps *caps, const struct bitnpu_cl_variant **variant,
-			  struct bitnpu_error *err)
-{
-	return bitnpu_cl_variant_choose(caps, getenv("BITNPU_OPENCL_VARIANT"), variant, err);
-}
-
 static int opencl_describe(unsigned int index, struct bitnpu_device_info *info)
 {
-	const struct bitnpu_cl_variant *variant = NULL;
+	const struct bitnpu_cl_variant *forced = NULL;
 	struct bitnpu_cl_caps caps;
 	int ret;
 
 	ret = bitnpu_cl_device_caps(index, &caps);
 	if (ret)
 		return ret;
-	if (!caps.refusal[0] && choose_variant(&caps, &variant, NULL))
+	if (!caps.refusal[0] && bitnpu_cl_variant_forced(&caps, &forced, NULL))
 		snprintf(caps.refusal, sizeof(caps.refusal), "no kernel of that name or that fits");
-	fill_info(&caps, variant, info);
+	fill_info(&caps, forced, NULL, info);
 	return 0;
 }
 
@@ -94,7 +91,7 @@ static int opencl_open(unsigned int index, struct bitnpu_engine_device **out,
 				  dev->caps.refusal);
 		goto fail;
 	}
-	ret = choose_variant(&dev->caps, &dev->variant, err);
+	ret = bitnpu_cl_variant_forced(&dev->caps, &dev->forced, err);
 	if (ret)
 		goto fail;
 	properties[1] = (cl_context_properties)dev->caps.platform;
@@ -107,7 +104,8 @@ static int opencl_open(unsigned int index, struct bitnpu_engine_device **out,
 	pthread_mutex_init(&dev->program_lock, NULL);
 	pthread_mutex_init(&dev->stream_lock, NULL);
 	dev->base.ops = &bitnpu_opencl_ops;
-	fill_info(&dev->caps, dev->variant, &dev->base.info);
+	bitnpu_cl_probe(dev);
+	fill_info(&dev->caps, dev->forced, &dev->instructions, &dev->base.info);
 	*out = &dev->base;
 	return 0;
 fail:

@@ -7,16 +7,6 @@
  */
 #define SLICES (GROUP / TILE_ROWS)
 
-/* Word @j of a row of x, bytes from @left on (counted from the row's start at x) as zero. */
-INLINE uint x_word(__global const uint *x, uint j, uint left)
-{
-	uint word = x[j];
-
-	if (left >= 4 * j + 4)
-		return word;
-	return left > 4 * j ? word & ((1u << (8 * (left - 4 * j))) - 1) : 0;
-}
-
 INLINE int byte_of(uint word, uint b)
 {
 	return (int)(word << (24 - 8 * b)) >> 24;
@@ -33,7 +23,7 @@ INLINE int dot4(uint codes, uint xs)
 INLINE int line_sum(uint word, __global const uint *x, uint left)
 {
 #if WEIGHT_FORMAT == 2
-	uint xs = x_word(x, 0, left);
+	uint xs = keep(x[0], 0, left);
 
 	return byte_of(word, 0) * byte_of(xs, 0) + byte_of(word, 1) * byte_of(xs, 1) +
 	       byte_of(word, 2) * byte_of(xs, 2) + byte_of(word, 3) * byte_of(xs, 3);
@@ -41,7 +31,7 @@ INLINE int line_sum(uint word, __global const uint *x, uint left)
 	int codes = 0, sum = 0;
 
 	for (uint j = 0; j < LINE_K / 4; j++) {
-		uint xs = x_word(x, j, left);
+		uint xs = keep(x[j], 4 * j, left);
 
 #if WEIGHT_FORMAT == 0
 		codes += dot4((word >> (2 * j)) & 0x03030303, xs);

@@ -2,9 +2,10 @@
 /*
  * The OpenCL engine, internally.
  *
- * device.c enumerates and judges devices, variant.c lists the ways to compute a MATMUL, program.c
- * builds them through the disk cache of cache.c, plan.c turns checked commands into ready kernels,
- * launch.c runs them, memory.c holds buffers, engine.c is the table of operations.
+ * device.c enumerates and judges devices, probe.c tries their instructions, variant.c lists the ways
+ * to compute a MATMUL, program.c builds them through the disk cache of cache.c, plan.c turns checked
+ * commands into ready kernels, launch.c runs them, memory.c holds buffers, engine.c is the table of
+ * operations.
  *
  * OpenCL 1.2 is all that is needed, and devices are judged by what they can do, never by who made
  * them.
@@ -52,6 +53,8 @@ int bitnpu_cl_fail(struct bitnpu_error *err, cl_int status, const char *what);
  * @memory: global memory, bytes
  * @local: local memory, bytes
  * @unified: host memory is device memory
+ * @dots: BITNPU_CL_DOT_*, ways to multiply four bytes at once that it claims
+ * @shuffles: BITNPU_CL_SHUFFLE_*, likewise to exchange values within a subgroup
  * @refusal: why it cannot be used, "" when it can
  */
 struct bitnpu_cl_caps {
@@ -62,8 +65,20 @@ struct bitnpu_cl_caps {
 	uint32_t compute_units, short_width;
 	uint64_t max_group, max_alloc, memory, local;
 	bool unified;
+	uint32_t dots, shuffles;
 	char refusal[128];
 };
+
+/* Bits of &struct bitnpu_cl_caps, in the order of instructions.cl. */
+#define BITNPU_CL_DOT_KHR	(1u << 0)
+#define BITNPU_CL_DOT_PTX	(1u << 1)
+#define BITNPU_CL_DOT_ARM	(1u << 2)
+#define BITNPU_CL_DOT_AMD	(1u << 3)
+#define BITNPU_CL_SHUFFLE_KHR	(1u << 0)
+#define BITNPU_CL_SHUFFLE_INTEL	(1u << 1)
+
+/* The language that kernels are written in, but for newer instructions. */
+#define BITNPU_CL_STANDARD	"-cl-std=CL1.2"
 
 /** bitnpu_cl_device_count() - Return: devices of every type on every platform, 0 without an ICD */
 unsigned int bitnpu_cl_device_count(void);
@@ -122,58 +137,124 @@ bool bitnpu_cl_cache_load(const char *dir, const struct bitnpu_cl_key *key, void
 void bitnpu_cl_cache_store(const char *dir, const struct bitnpu_cl_key *key, const void *data,
 			   size_t size);
 
-/* ---- variants (variant.c) ------------------------------------------------------------------ */
+/* ---- instructions (probe.c) ---------------------------------------------------------------- */
 
 /**
- * struct bitnpu_cl_variant - one way to compute a MATMUL
+ * struct bitnpu_cl_instructions - what a device has that OpenCL C 1.2 has no name for
+ * @dot: of what kind its product of four bytes is, "" without; in words for people
+ * @shuffle: likewise how the work-items of a subgroup exchange values
+ * @options: build options that say so, of instructions.cl
+ */
+struct bitnpu_cl_instructions {
+	const char *dot, *shuffle;
+	char options[96];
+};
+
+struct bitnpu_cl_device;
+
+/**
+ * bitnpu_cl_probe() - find out which instructions work
+ * @dev: a device with a context; @dev->instructions is filled
+ *
+ * What the device claims is compiled and compared with what it must compute.  A device that claims nothing
+ * compiles nothing.
+ */
+void bitnpu_cl_probe(struct bitnpu_cl_device *dev);
+
+/* ---- variants (variant.c) ------------------------------------------------------------------ */
+
+struct bitnpu_cl_variant;
+
+/**
+ * struct bitnpu_cl_choice - a way to compute a MATMUL
+ * @variant: which kernel
+ * @group: work-items of a group
+ * @tiles: tiles of 16 rows of w that a group computes
+ * @m_block: rows of x that it computes, a power of two
+ */
+struct bitnpu_cl_choice {
+	const struct bitnpu_cl_variant *variant;
+	uint32_t group, tiles, m_block;
+};
+
+/* Sizes of groups that a variant has. */
+#define BITNPU_CL_GROUPS 3
+
+/**
+ * struct bitnpu_cl_variant - a kernel for MATMULs
  * @name: what BITNPU_OPENCL_VARIANT takes
  * @source: of the kernel, after the common part; ends at @source_end
  * @options: build options of its own
- * @group: work-items of a group
  * @vectors: only for a device that keeps vectors of shorts
- * @max_tiles: most tiles of 16 rows of w that a group computes
- * @m_block: most rows of x that a group computes, a power of two
- * @local_bytes: most local memory that a group needs
- * @suits: whether it is for a device that can run it; else it is used only when asked for by name
+ * @instructions: its source comes after instructions.cl
+ * @subgroups: the tuner tries it only where subgroups exchange values through registers
+ * @fixed_tiles: the number of tiles is compiled in
+ * @groups: work-items of a group, the usual number first, then others that may be faster; 0 for none
+ * @max_tiles: most tiles that a group computes, a power of two
+ * @max_m_block: most rows of x that a group computes, a power of two
+ * @local_bytes: local memory that a group needs at most
+ * @suits: whether it is for commands of @m rows of x on a device; NULL when it is used only if asked for
+ *	by name or found by the tuner
  */
 struct bitnpu_cl_variant {
 	const char *name;
 	const char *source, *source_end;
 	const char *options;
-	uint32_t group;
-	bool vectors;
-	uint32_t max_tiles;
-	uint32_t m_block;
-	uint32_t local_bytes;
-	bool (*suits)(const struct bitnpu_cl_caps *caps);
+	bool vectors, instructions, subgroups, fixed_tiles;
+	uint32_t groups[BITNPU_CL_GROUPS];
+	uint32_t max_tiles, max_m_block;
+	uint32_t (*local_bytes)(const struct bitnpu_cl_choice *choice);
+	bool (*suits)(const struct bitnpu_cl_caps *caps, uint32_t m);
 };
 
 /** bitnpu_cl_variants - every variant, the one that suits fewest devices first; ended by no name */
 extern const struct bitnpu_cl_variant bitnpu_cl_variants[];
 
+/** bitnpu_cl_variant_find() - Return: the variant of that name, or NULL */
+const struct bitnpu_cl_variant *bitnpu_cl_variant_find(const char *name);
+
+/** bitnpu_cl_choice_fits() - Return: whether the numbers are the variant's and the device can run it */
+bool bitnpu_cl_choice_fits(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_choice *choice);
+
 /**
- * bitnpu_cl_variant_choose() - the variant for a device
+ * bitnpu_cl_choice_usual() - what to compute a command with when nothing was measured
  * @caps: the device
- * @name: the one asked for (BITNPU_OPENCL_VARIANT), NULL or "" for the one that suits
- * @variant: the choice
- * @err: names the variants there are when @name is none of them
+ * @forced: the variant asked for, or NULL
+ * @m: rows of x
+ * @tiles: tiles of 16 rows of w
+ * @choice: the choice
+ *
+ * Return: whether there is one.
  */
-int bitnpu_cl_variant_choose(const struct bitnpu_cl_caps *caps, const char *name,
+bool bitnpu_cl_choice_usual(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_variant *forced,
+			    uint32_t m, uint32_t tiles, struct bitnpu_cl_choice *choice);
+
+/**
+ * bitnpu_cl_variant_forced() - the variant that BITNPU_OPENCL_VARIANT asks for
+ * @caps: the device
+ * @variant: NULL when it asks for none
+ * @err: names the variants there are when it is none of them
+ *
+ * Fails also where no kernel fits the device.
+ */
+int bitnpu_cl_variant_forced(const struct bitnpu_cl_caps *caps,
 			     const struct bitnpu_cl_variant **variant, struct bitnpu_error *err);
+
+/** bitnpu_cl_variant_names() - those in use, in words, to @out */
+void bitnpu_cl_variant_names(const struct bitnpu_cl_caps *caps,
+			     const struct bitnpu_cl_variant *forced, char *out, size_t size);
 
 /* ---- an open device ------------------------------------------------------------------------ */
 
 /**
  * struct bitnpu_cl_config - what a program is built for
- * @variant: how
+ * @choice: how; @choice.tiles is the most of a group
  * @weight_format: BITNPU_W_*
  * @output_format: BITNPU_Y_*
- * @m_block: rows of x that a group computes
  */
 struct bitnpu_cl_config {
-	const struct bitnpu_cl_variant *variant;
+	struct bitnpu_cl_choice choice;
 	uint8_t weight_format, output_format;
-	uint32_t m_block;
 };
 
 /* A built program; lives as long as its device. */
@@ -195,7 +276,8 @@ struct bitnpu_cl_stream {
  * @caps: what it can do
  * @context: of this device alone
  * @cache_dir: where binaries are kept, NULL for nowhere
- * @variant: the choice for it
+ * @instructions: found by trying
+ * @forced: the variant that every command is to use, or NULL
  * @program_lock: guards @programs, held while one is built
  * @programs: built so far
  * @stream_lock: guards @idle
@@ -206,7 +288,8 @@ struct bitnpu_cl_device {
 	struct bitnpu_cl_caps caps;
 	cl_context context;
 	char *cache_dir;
-	const struct bitnpu_cl_variant *variant;
+	struct bitnpu_cl_instructions instructions;
+	const struct bitnpu_cl_variant *forced;
 	pthread_mutex_t program_lock;
 	struct bitnpu_cl_program *programs;
 	pthread_mutex_t stream_lock;
@@ -215,14 +298,40 @@ struct bitnpu_cl_device {
 
 /* program.c */
 
+/**
+ * struct bitnpu_cl_source - a part of a program's text
+ * @text: not ended by a NUL
+ * @end: after its last character
+ */
+struct bitnpu_cl_source {
+	const char *text, *end;
+};
+
+/**
+ * bitnpu_cl_build() - a program from the disk cache or from source
+ * @dev: the device
+ * @sources: one after the other
+ * @count: how many
+ * @options: for the compiler
+ * @program: clReleaseProgram()
+ * @err: as everywhere; has a line of the build log
+ */
+int bitnpu_cl_build(struct bitnpu_cl_device *dev, const struct bitnpu_cl_source *sources,
+		    size_t count, const char *options, cl_program *program,
+		    struct bitnpu_error *err);
+
 /** bitnpu_cl_program_get() - the program for @config, built or loaded on first use */
 int bitnpu_cl_program_get(struct bitnpu_cl_device *dev, const struct bitnpu_cl_config *config,
 			  cl_program *program, struct bitnpu_error *err);
 void bitnpu_cl_programs_release(struct bitnpu_cl_device *dev);
 
 /* The kernels' sources, embedded (program.c). */
+extern const char bitnpu_cl_blocks[], bitnpu_cl_blocks_end[];
 extern const char bitnpu_cl_common[], bitnpu_cl_common_end[];
+extern const char bitnpu_cl_dots[], bitnpu_cl_dots_end[];
+extern const char bitnpu_cl_instructions_source[], bitnpu_cl_instructions_source_end[];
 extern const char bitnpu_cl_lanes[], bitnpu_cl_lanes_end[];
+extern const char bitnpu_cl_probe_source[], bitnpu_cl_probe_source_end[];
 extern const char bitnpu_cl_tiles[], bitnpu_cl_tiles_end[];
 
 /* launch.c */

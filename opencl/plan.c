@@ -7,8 +7,6 @@
 
 /* A shift that makes one group of all columns. */
 #define NO_GROUPS	31
-/* Groups for each compute unit: enough to even out the load, few enough to share x among tiles. */
-#define GROUPS_PER_UNIT	4
 
 /* In the order of the kernel's parameters (common.cl). */
 struct argument {
@@ -51,46 +49,30 @@ static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *c
 	return CL_SUCCESS;
 }
 
-/* The smallest power of two that covers @m, up to the variant's blocking. */
-static uint32_t choose_m_block(const struct bitnpu_cl_variant *variant, uint32_t m)
-{
-	uint32_t block = 1;
-
-	while (block < m && block < variant->m_block)
-		block *= 2;
-	return block;
-}
-
 static size_t blocks(size_t count, size_t block)
 {
 	return (count + block - 1) / block;
 }
 
-static uint32_t choose_tiles(const struct bitnpu_cl_device *dev, uint32_t tiles, size_t m_blocks)
-{
-	const uint64_t groups = (uint64_t)dev->caps.compute_units * GROUPS_PER_UNIT;
-	const uint64_t share = tiles * m_blocks / (groups ? groups : 1);
-	const uint32_t most = dev->variant->max_tiles;
-
-	return share < 1 ? 1 : share > most ? most : share;
-}
-
 static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checked_cmd *cmd,
 			struct bitnpu_cl_launch *launch, struct bitnpu_error *err)
 {
-	const struct bitnpu_cl_variant *variant = dev->variant;
 	struct bitnpu_cl_config config = {
-		.variant = variant,
 		.weight_format = cmd->mm.weight_format,
 		.output_format = cmd->mm.output_format,
-		.m_block = choose_m_block(variant, cmd->mm.m),
 	};
-	const size_t m_blocks = blocks(cmd->mm.m, config.m_block);
-	const uint32_t group_tiles = choose_tiles(dev, cmd->mm.tiles, m_blocks);
+	struct bitnpu_cl_choice *choice = &config.choice;
+	uint32_t group_tiles;
 	cl_program program;
 	cl_int status;
 	int ret;
 
+	if (!bitnpu_cl_choice_usual(&dev->caps, dev->forced, cmd->mm.m, cmd->mm.tiles, choice))
+		return bitnpu_fail(err, -ENOTSUP, "opencl: no kernel fits this device");
+	group_tiles = choice->tiles;
+	/* Elsewhere any number of tiles is the same program. */
+	if (!choice->variant->fixed_tiles)
+		choice->tiles = choice->variant->max_tiles;
 	ret = bitnpu_cl_program_get(dev, &config, &program, err);
 	if (ret)
 		return ret;
@@ -101,9 +83,9 @@ static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checke
 	if (status)
 		return bitnpu_cl_fail(err, status, "clSetKernelArg");
 	launch->index = cmd->index;
-	launch->local[0] = variant->group;
+	launch->local[0] = choice->group;
 	launch->local[1] = 1;
-	launch->global[0] = variant->group * m_blocks;
+	launch->global[0] = choice->group * blocks(cmd->mm.m, choice->m_block);
 	launch->global[1] = blocks(cmd->mm.tiles, group_tiles);
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include <xxhash.h>
 
+#define MAX_SOURCES	4
+
 #define EMBED(symbol, file)					\
 	__asm__(".pushsection .rodata\n"			\
 		".global " #symbol ", " #symbol "_end\n"	\
@@ -19,22 +21,17 @@
 		".byte 0\n"					\
 		".popsection\n")
 
+EMBED(bitnpu_cl_blocks, "blocks.cl");
 EMBED(bitnpu_cl_common, "common.cl");
+EMBED(bitnpu_cl_dots, "dots.cl");
+EMBED(bitnpu_cl_instructions_source, "instructions.cl");
 EMBED(bitnpu_cl_lanes, "lanes.cl");
+EMBED(bitnpu_cl_probe_source, "probe.cl");
 EMBED(bitnpu_cl_tiles, "tiles.cl");
-
-static void write_options(const struct bitnpu_cl_config *config, char *out, size_t size)
-{
-	snprintf(out, size,
-		 "-cl-std=CL1.2 -w -DWEIGHT_FORMAT=%u -DOUTPUT_FORMAT=%u -DM_BLOCK=%u -DGROUP=%u "
-		 "-DMAX_TILES=%u %s",
-		 config->weight_format, config->output_format, config->m_block,
-		 config->variant->group, config->variant->max_tiles, config->variant->options);
-}
 
 /* Everything that a binary depends on.  The NULs between the strings keep them apart. */
 static struct bitnpu_cl_key program_key(const struct bitnpu_cl_device *dev,
-					const struct bitnpu_cl_variant *variant,
+					const struct bitnpu_cl_source *sources, size_t count,
 					const char *options)
 {
 	const char *strings[] = {
@@ -50,8 +47,8 @@ static struct bitnpu_cl_key program_key(const struct bitnpu_cl_device *dev,
 	XXH3_128bits_reset(state);
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		XXH3_128bits_update(state, strings[i], strlen(strings[i]) + 1);
-	XXH3_128bits_update(state, bitnpu_cl_common, bitnpu_cl_common_end - bitnpu_cl_common + 1);
-	XXH3_128bits_update(state, variant->source, variant->source_end - variant->source);
+	for (size_t i = 0; i < count; i++)
+		XXH3_128bits_update(state, sources[i].text, sources[i].end - sources[i].text + 1);
 	hash = XXH3_128bits_digest(state);
 	XXH3_freeState(state);
 	key.low = hash.low64;
@@ -91,17 +88,21 @@ static int build_failed(struct bitnpu_cl_device *dev, cl_program program, cl_int
 			   bitnpu_cl_status_name(status), line);
 }
 
-static int build_source(struct bitnpu_cl_device *dev, const struct bitnpu_cl_variant *variant,
-			const char *options, cl_program *program, struct bitnpu_error *err)
+static int build_source(struct bitnpu_cl_device *dev, const struct bitnpu_cl_source *sources,
+			size_t count, const char *options, cl_program *program,
+			struct bitnpu_error *err)
 {
-	const char *strings[] = { bitnpu_cl_common, variant->source };
-	const size_t lengths[] = { bitnpu_cl_common_end - bitnpu_cl_common,
-				   variant->source_end - variant->source };
+	const char *strings[MAX_SOURCES];
+	size_t lengths[MAX_SOURCES];
 	cl_program made;
 	cl_int status;
 	int ret;
 
-	made = clCreateProgramWithSource(dev->context, 2, strings, lengths, &status);
+	for (size_t i = 0; i < count; i++) {
+		strings[i] = sources[i].text;
+		lengths[i] = sources[i].end - sources[i].text;
+	}
+	made = clCreateProgramWithSource(dev->context, count, strings, lengths, &status);
 	if (!made)
 		return bitnpu_cl_fail(err, status, "clCreateProgramWithSource");
 	status = clBuildProgram(made, 1, &dev->caps.id, options, NULL, NULL);
@@ -158,27 +159,46 @@ static void keep_binary(struct bitnpu_cl_device *dev, const struct bitnpu_cl_key
 	free(bytes);
 }
 
-static int make_program(struct bitnpu_cl_device *dev, const struct bitnpu_cl_config *config,
-			cl_program *program, struct bitnpu_error *err)
+int bitnpu_cl_build(struct bitnpu_cl_device *dev, const struct bitnpu_cl_source *sources,
+		    size_t count, const char *options, cl_program *program, struct bitnpu_error *err)
 {
-	struct bitnpu_cl_key key;
-	char options[256];
+	const struct bitnpu_cl_key key = program_key(dev, sources, count, options);
 	int ret;
 
-	write_options(config, options, sizeof(options));
-	key = program_key(dev, config->variant, options);
 	if (build_binary(dev, &key, options, program))
 		return 0;
-	ret = build_source(dev, config->variant, options, program, err);
+	ret = build_source(dev, sources, count, options, program, err);
 	if (!ret)
 		keep_binary(dev, &key, *program);
 	return ret;
 }
 
+static int make_program(struct bitnpu_cl_device *dev, const struct bitnpu_cl_config *config,
+			cl_program *program, struct bitnpu_error *err)
+{
+	const struct bitnpu_cl_variant *variant = config->choice.variant;
+	struct bitnpu_cl_source sources[3] = { { bitnpu_cl_common, bitnpu_cl_common_end } };
+	size_t count = 1;
+	char options[256];
+
+	if (variant->instructions)
+		sources[count++] = (struct bitnpu_cl_source){ bitnpu_cl_instructions_source,
+							      bitnpu_cl_instructions_source_end };
+	sources[count++] = (struct bitnpu_cl_source){ variant->source, variant->source_end };
+	snprintf(options, sizeof(options),
+		 "%s -w -DWEIGHT_FORMAT=%u -DOUTPUT_FORMAT=%u -DM_BLOCK=%u -DGROUP=%u "
+		 "-DMAX_TILES=%u %s",
+		 variant->instructions ? dev->instructions.options : BITNPU_CL_STANDARD,
+		 config->weight_format, config->output_format, config->choice.m_block,
+		 config->choice.group, config->choice.tiles, variant->options);
+	return bitnpu_cl_build(dev, sources, count, options, program, err);
+}
+
 static bool same_config(const struct bitnpu_cl_config *a, const struct bitnpu_cl_config *b)
 {
-	return a->variant == b->variant && a->weight_format == b->weight_format &&
-	       a->output_format == b->output_format && a->m_block == b->m_block;
+	return a->choice.variant == b->choice.variant && a->choice.group == b->choice.group &&
+	       a->choice.tiles == b->choice.tiles && a->choice.m_block == b->choice.m_block &&
+	       a->weight_format == b->weight_format && a->output_format == b->output_format;
 }
 
 int bitnpu_cl_program_get(struct bitnpu_cl_device *dev, const struct bitnpu_cl_config *config,
