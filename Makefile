@@ -109,8 +109,8 @@ isa_flags_libbitnpu/cpu/avx2 := -mavx2
 isa_flags_libbitnpu/cpu/avxvnni := -mavx2 -mavxvnni
 isa_flags_libbitnpu/cpu/avx512vnni := -mavx512f -mavx512vnni
 isa_flags_libbitnpu/cpu/amx := -mavx512f -mamx-tile -mamx-int8
-isa_flags_libbitnpu/hostops/avx2 := -mavx2 -mf16c
-isa_flags_libbitnpu/hostops/avx512 := -mavx512f -mf16c
+isa_flags_libbitnpu/hostops/avx2 := -mavx2 -mf16c -mfma
+isa_flags_libbitnpu/hostops/avx512 := -mavx512f -mf16c -mfma
 endif
 ifeq ($(machine),aarch64)
 isa_flags_libbitnpu/cpu/dotprod := -march=armv8.2-a+dotprod

@@ -207,9 +207,7 @@ static void attend(const struct bitnpu_float_job *job, uint32_t row, uint32_t he
 	for (uint32_t h = 0; h < a.heads; h++)
 		job->ops->softmax(scores + (size_t)h * a.n, a.n);
 	job->ops->attention_sums(&a, scores, 0, BITNPU_SUM_LANES, sums);
-	for (uint32_t h = 0; h < a.heads; h++)
-		job->ops->attention_fold(sums + (size_t)h * BITNPU_SUM_LANES * a.head_dim,
-					 a.head_dim, out + (size_t)h * a.head_dim);
+	job->ops->attention_fold(&a, sums, 0, a.heads, out);
 	settle_nans(out, (size_t)op->group * op->head_dim);
 }
 

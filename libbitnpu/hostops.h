@@ -58,10 +58,10 @@ struct bitnpu_attention {
  * @to_halves: bitnpu_to_half() of n floats; the payload of a NaN may differ
  * @attention_scores: scores[h * a->n + t] = (q[h] . k[t]) * (1 / sqrt(head_dim)) for first <= t < end;
  *	q: a->heads x head_dim floats
- * @attention_sums: sums[h][lane][d] = sum over t with t mod 16 = lane of p[h * a->n + t] * v[t][d], for
- *	accumulators first <= lane < end; sums: a->heads x 16 x head_dim floats
- * @attention_fold: the accumulators' tree: out[d] of one head, head_dim floats, from its 16 x head_dim
- *	sums, which are lost
+ * @attention_sums: of each head and element d, the sum over t with t mod 16 = lane of p[h * a->n + t] *
+ *	v[t][d] for accumulators first <= lane < end; sums: a->heads x 16 x head_dim floats in the
+ *	implementation's own order
+ * @attention_fold: the accumulators' tree for heads first <= h < end: out[h][d] from all of @sums
  */
 struct bitnpu_hostops {
 	const char *name;
@@ -86,7 +86,8 @@ struct bitnpu_hostops {
 				 uint32_t end, float *scores);
 	void (*attention_sums)(const struct bitnpu_attention *a, const float *p, uint32_t first,
 			       uint32_t end, float *sums);
-	void (*attention_fold)(float *sums, uint32_t head_dim, float *out);
+	void (*attention_fold)(const struct bitnpu_attention *a, const float *sums, uint32_t first,
+			       uint32_t end, float *out);
 };
 
 /** bitnpu_hostops() - Return: the best for this processor; BITNPU_CPU_LEVEL may name a lesser one */

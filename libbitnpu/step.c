@@ -20,8 +20,8 @@
 /* Positions of a pass over the scores, elements of one over the logits: some microseconds. */
 #define SCORE_POSITIONS 256
 #define LOGITS 8192
-/* Accumulators of a pass over the values: it reads so many neighbouring rows of each 16. */
-#define PASS_LANES 4
+/* The least passes a thread over the values. */
+#define PASSES_PER_THREAD 4
 
 /**
  * struct step - a session and the step it runs
@@ -299,9 +299,7 @@ static void attend(struct step *st, uint32_t row, uint32_t head, unsigned int th
 	for (uint32_t h = 0; h < a.heads; h++)
 		st->ops->softmax(scores + (size_t)h * a.n, a.n);
 	st->ops->attention_sums(&a, scores, 0, BITNPU_SUM_LANES, sums);
-	for (uint32_t h = 0; h < a.heads; h++)
-		st->ops->attention_fold(sums + (size_t)h * BITNPU_SUM_LANES * a.head_dim, a.head_dim,
-					q + (size_t)h * a.head_dim);
+	st->ops->attention_fold(&a, sums, 0, a.heads, q);
 }
 
 static void attend_pass(void *arg, uint32_t row, unsigned int thread)
@@ -390,30 +388,43 @@ static void softmax_pass(void *arg, uint32_t index, unsigned int thread)
 	st->ops->softmax(st->s->scratch.scores + index * n, n);
 }
 
-static float *sums_of_query(const struct step *st, uint32_t head)
+static float *sums_of_head(const struct step *st, const struct bitnpu_attention *a, uint32_t head)
 {
-	return st->s->scratch.sums +
-	       (size_t)head * BITNPU_SUM_LANES * st->s->model->info.head_dim;
+	return st->s->scratch.sums + (size_t)head * a->heads * BITNPU_SUM_LANES * a->head_dim;
+}
+
+/*
+ * Passes over the values of a head: enough for all threads, and no more, because each reads some
+ * neighbouring rows of every 16.
+ */
+static uint32_t value_parts(const struct step *st)
+{
+	uint32_t parts = 1;
+
+	while (parts < BITNPU_SUM_LANES &&
+	       parts * st->s->model->info.n_head_kv < PASSES_PER_THREAD * bitnpu_pool_threads(st->s->pool))
+		parts *= 2;
+	return parts;
 }
 
 static void sums_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct step *st = arg;
-	uint32_t parts = BITNPU_SUM_LANES / PASS_LANES;
-	uint32_t head = index / parts, first = index % parts * PASS_LANES;
+	uint32_t parts = value_parts(st), lanes = BITNPU_SUM_LANES / parts;
+	uint32_t head = index / parts, first = index % parts * lanes;
 	const struct bitnpu_attention a = view(st, 0, head);
 
-	st->ops->attention_sums(&a, scores_of_head(st, &a, head), first, first + PASS_LANES,
-				sums_of_query(st, head * a.heads));
+	st->ops->attention_sums(&a, scores_of_head(st, &a, head), first, first + lanes,
+				sums_of_head(st, &a, head));
 }
 
-static void fold_pass(void *arg, uint32_t index, unsigned int thread)
+static void fold_pass(void *arg, uint32_t head, unsigned int thread)
 {
 	const struct step *st = arg;
-	uint32_t head_dim = st->s->model->info.head_dim;
+	const struct bitnpu_attention a = view(st, 0, head);
 
-	st->ops->attention_fold(sums_of_query(st, index), head_dim,
-				queries_of(st, 0) + (size_t)index * head_dim);
+	st->ops->attention_fold(&a, sums_of_head(st, &a, head), 0, a.heads,
+				queries_of_head(st, 0, head));
 }
 
 static void attend_one(struct step *st)
@@ -428,8 +439,8 @@ static void attend_one(struct step *st)
 		bitnpu_pool_run(pool, info->n_head_kv, remember_pass, st);
 		bitnpu_pool_run(pool, info->n_head_kv * blocks_of(n, SCORE_POSITIONS), scores_pass, st);
 		bitnpu_pool_run(pool, info->n_head, softmax_pass, st);
-		bitnpu_pool_run(pool, info->n_head_kv * (BITNPU_SUM_LANES / PASS_LANES), sums_pass, st);
-		bitnpu_pool_run(pool, info->n_head, fold_pass, st);
+		bitnpu_pool_run(pool, info->n_head_kv * value_parts(st), sums_pass, st);
+		bitnpu_pool_run(pool, info->n_head_kv, fold_pass, st);
 	}
 	feed_attention(st, 0);
 }

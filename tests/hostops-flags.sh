@@ -23,8 +23,8 @@ compile() {
 build_and_run() {
 	objects=
 	if [ "$(uname -m)" = x86_64 ]; then
-		compile "$1" "$2 -mavx2 -mf16c" -c -o "$out/avx2.o" libbitnpu/hostops/avx2.c || return
-		compile "$1" "$2 -mavx512f -mf16c" -c -o "$out/avx512.o" libbitnpu/hostops/avx512.c ||
+		compile "$1" "$2 -mavx2 -mf16c -mfma" -c -o "$out/avx2.o" libbitnpu/hostops/avx2.c || return
+		compile "$1" "$2 -mavx512f -mf16c -mfma" -c -o "$out/avx512.o" libbitnpu/hostops/avx512.c ||
 			return
 		objects="$out/avx2.o $out/avx512.o"
 	fi

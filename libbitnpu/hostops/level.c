@@ -13,7 +13,8 @@ static bool has_avx2(void)
 {
 	unsigned int a, b, c = 0, d;
 
-	return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+	       __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
 }
 
 static bool has_avx512(void)

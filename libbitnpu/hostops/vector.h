@@ -22,6 +22,8 @@
 
 #if BITNPU_VECTOR > 4
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__FAST_MATH__) || FLT_EVAL_METHOD != 0
@@ -83,6 +85,32 @@ static inline vi vi_select(vi mask, vi a, vi b)
 static inline vf vf_select(vi mask, vf a, vf b)
 {
 	return (vf)vi_select(mask, (vi)a, (vi)b);
+}
+
+/* Keep a vector that is used more than once in a register: gcc rather loads it again for each use. */
+static inline void vf_keep(vf *v)
+{
+#if defined(__x86_64__)
+	__asm__("" : "+x"(*v));
+#elif defined(__aarch64__)
+	__asm__("" : "+w"(*v));
+#endif
+}
+
+/* a * b + c, rounded once.  Without the instruction, libm's is exact and slow. */
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+#if W == 16
+	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif W == 8
+	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+	return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+	for (int i = 0; i < W; i++)
+		c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+	return c;
+#endif
 }
 
 /* bitnpu_from_half() of W halves; conversion instructions give the same, they ignore flushing modes. */
@@ -153,12 +181,19 @@ static inline struct lanes lanes_load_part(const float *x, size_t n, float fill)
 	return lanes_load(padded);
 }
 
-/* accumulator += a * b, rounded twice */
+static inline void lanes_add(struct lanes *acc, struct lanes a)
+{
+	BITNPU_UNROLL
+	for (int i = 0; i < LANES / W; i++)
+		acc->v[i] += a.v[i];
+}
+
+/* accumulator += a * b, rounded once */
 static inline void lanes_mul_add(struct lanes *acc, struct lanes a, struct lanes b)
 {
 	BITNPU_UNROLL
 	for (int i = 0; i < LANES / W; i++)
-		acc->v[i] += a.v[i] * b.v[i];
+		acc->v[i] = vf_fma(a.v[i], b.v[i], acc->v[i]);
 }
 
 /* Accumulators i, i + 4, i + 8 and i + 12 in element i: the first two levels of the tree. */

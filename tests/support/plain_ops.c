@@ -16,11 +16,8 @@ float plain_dot(const float *a, const float *b, size_t n)
 {
 	float acc[16] = { 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		float product = a[i] * b[i];
-
-		acc[i % 16] = acc[i % 16] + product;
-	}
+	for (size_t i = 0; i < n; i++)
+		acc[i % 16] = fmaf(a[i], b[i], acc[i % 16]);
 	return plain_tree(acc);
 }
 
@@ -72,11 +69,9 @@ void plain_attention(const float *q, const uint16_t *k, const uint16_t *v, size_
 	for (uint32_t d = 0; d < head_dim; d++) {
 		float acc[16] = { 0 };
 
-		for (uint32_t t = 0; t < n; t++) {
-			float product = scores[t] * bitnpu_from_half(v[t * stride + d]);
-
-			acc[t % 16] = acc[t % 16] + product;
-		}
+		for (uint32_t t = 0; t < n; t++)
+			acc[t % 16] = fmaf(scores[t], bitnpu_from_half(v[t * stride + d]),
+					   acc[t % 16]);
 		out[d] = plain_tree(acc);
 	}
 }
