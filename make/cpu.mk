@@ -18,8 +18,9 @@ emulated_levels	:= avxvnni avx512vnni amx
 endif
 endif
 emulated_objs	:= $(emulated_levels:%=$(BUILD)/obj/emulated/%.o)
+emulated_objs	+= $(if $(emulated_levels),$(BUILD)/obj/emulated/scales_x86.o)
 emulated_flags	= -O0 -Wno-psabi -Itests/cpu/emulated \
-		  $(foreach l,$(emulated_levels),-Dbitnpu_cpu_$(l)=emulated_$(l))
+		  $(foreach l,$(emulated_levels) scales_avx2 scales_avx512,-Dbitnpu_cpu_$(l)=emulated_$(l))
 
 $(emulated_objs): $(BUILD)/obj/emulated/%.o: libbitnpu/cpu/%.c $(BUILD)/obj/compile.stamp make/cpu.mk
 	@mkdir -p $(@D)

@@ -186,6 +186,18 @@ static void add_rows(const int32_t (*even)[TILE_ROWS], const int32_t (*odd)[TILE
 	}
 }
 
+/* totals += scales * what the tiles of sums make of weights, @x_sums being of the rows */
+static void scale_rows(const int32_t (*even)[TILE_ROWS], const int32_t (*odd)[TILE_ROWS],
+		       uint32_t rows, const int32_t *scales, const int32_t *x_sums, const bool binary,
+		       int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (uint32_t row = 0; row < rows; row++)
+		bitnpu_avx512_add_scaled(totals[row], scales,
+					 _mm512_add_epi32(_mm512_load_si512(even[row]),
+							  _mm512_load_si512(odd[row])),
+					 x_sums[row], binary);
+}
+
 /* sums += the tiles of sums */
 INLINE void take_sums(const struct pair *pair, const bool two, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
@@ -200,6 +212,24 @@ INLINE void take_sums(const struct pair *pair, const bool two, int32_t (*sums)[B
 	_tile_stored(SUMS_1_EVEN, even, TILE_BYTES);
 	_tile_stored(SUMS_1_ODD, odd, TILE_BYTES);
 	add_rows(even, odd, pair->rows[1], sums + TILE_ROWS);
+}
+
+/* totals += scales * the tiles of sums */
+INLINE void take_scaled(const struct pair *pair, const bool two, const int32_t *scales,
+			const int32_t *x_sums, const bool binary,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	int32_t even[TILE_ROWS][TILE_ROWS] __attribute__((aligned(64)));
+	int32_t odd[TILE_ROWS][TILE_ROWS] __attribute__((aligned(64)));
+
+	_tile_stored(SUMS_0_EVEN, even, TILE_BYTES);
+	_tile_stored(SUMS_0_ODD, odd, TILE_BYTES);
+	scale_rows(even, odd, pair->rows[0], scales, x_sums, binary, totals);
+	if (!two)
+		return;
+	_tile_stored(SUMS_1_EVEN, even, TILE_BYTES);
+	_tile_stored(SUMS_1_ODD, odd, TILE_BYTES);
+	scale_rows(even, odd, pair->rows[1], scales, x_sums + TILE_ROWS, binary, totals + TILE_ROWS);
 }
 
 /* sums += codes * x for all rows, one pair after the other */
@@ -221,6 +251,42 @@ INLINE void add_pairs(const uint8_t *codes, uint32_t steps, const bool is_signed
 	}
 }
 
+/* One pair, the groups in @steps of codes; x_sums and totals begin with its first row. */
+INLINE void scaled_pair(const uint8_t *codes, uint32_t steps, uint32_t group, struct pair *pair,
+			const bool binary, const int32_t (*scales)[BITNPU_TILE_ROWS],
+			const int32_t *x_sums, uint32_t rows, uint32_t *shape,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (; steps > 0; scales++, x_sums += rows) {
+		const uint32_t count = steps < group ? steps : group;
+
+		begin_pair(pair, shape);
+		if (pair->rows[1]) {
+			multiply(codes, count, pair, false, true);
+			take_scaled(pair, true, *scales, x_sums, binary, totals);
+		} else {
+			multiply(codes, count, pair, false, false);
+			take_scaled(pair, false, *scales, x_sums, binary, totals);
+		}
+		for (uint32_t i = 0; i < 2; i++)
+			pair->x[i] += (size_t)count * pair->rows[i] * TILE_BYTES;
+		codes += (size_t)count * TILE;
+		steps -= count;
+	}
+}
+
+/* Codes of @count lines, and zeros to the end of a tile, where x is 0; Return: tiles. */
+INLINE uint32_t expand(const uint8_t *w, uint32_t count, const uint32_t planes, uint8_t *codes)
+{
+	uint32_t quads = count * planes;
+
+	bitnpu_avx512_expand(w, count, planes, codes);
+	for (; quads % QUADS_PER_TILE; quads++)
+		memset(codes + quads * BITNPU_LINE_BYTES, 0, BITNPU_LINE_BYTES);
+	written();
+	return quads / QUADS_PER_TILE;
+}
+
 INLINE void tile_sums(const uint8_t *w, uint32_t lines, const uint32_t planes,
 		      const struct bitnpu_cpu_x *x, uint32_t column,
 		      int32_t (*sums)[BITNPU_TILE_ROWS])
@@ -232,17 +298,49 @@ INLINE void tile_sums(const uint8_t *w, uint32_t lines, const uint32_t planes,
 	bitnpu_avx512_clear(sums, x->rows);
 	for (uint32_t line = 0; line < lines; line += most) {
 		const uint32_t count = lines - line < most ? lines - line : most;
-		uint32_t quads = count * planes;
+		const uint32_t steps =
+			expand(w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
 
-		bitnpu_avx512_expand(w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
-		/* x is 0 where the tile's other columns are. */
-		for (; quads % QUADS_PER_TILE; quads++)
-			memset(codes + quads * BITNPU_LINE_BYTES, 0, BITNPU_LINE_BYTES);
-		written();
-		add_pairs(codes, quads / QUADS_PER_TILE, planes == 1, x, column + line * planes * 4,
-			  &shape, sums);
+		add_pairs(codes, steps, planes == 1, x, column + line * planes * 4, &shape, sums);
 	}
 	_tile_release();
+}
+
+INLINE void tile_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+	uint32_t shape = 0;
+
+	for (uint32_t line = 0; line < in->lines; line += most) {
+		const uint32_t count = in->lines - line < most ? in->lines - line : most;
+		const uint32_t steps =
+			expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		const uint32_t group = line / in->group;
+
+		for (uint32_t row = 0; row < x->rows; row += 2 * TILE_ROWS) {
+			struct pair pair = pair_of(x, row, in->column + line * planes * 4);
+
+			scaled_pair(codes, steps, in->group * planes / QUADS_PER_TILE, &pair,
+				    planes == 8, in->scales + group,
+				    in->x_sums + (size_t)group * x->rows + row, x->rows, &shape,
+				    totals + row);
+		}
+	}
+	_tile_release();
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	tile_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	tile_scaled(in, x, 8, totals);
 }
 
 static void sums_ternary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
@@ -263,12 +361,18 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 	tile_sums(w, lines, 1, x, column, sums);
 }
 
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx512_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel kernels[] = {
-	[BITNPU_W_TERNARY] = { "tdpbsud 32 rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "tdpbsud 32 rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "tdpbssd 32 rows", 1, lay_out, sums_int8 },
+	[BITNPU_W_TERNARY] = { "tdpbsud 32 rows", 1, lay_out, sums_ternary, scaled_ternary },
+	[BITNPU_W_BINARY] = { "tdpbsud 32 rows", 1, lay_out, sums_binary, scaled_binary },
+	[BITNPU_W_INT8] = { "tdpbssd 32 rows", 1, lay_out, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -296,6 +400,7 @@ const struct bitnpu_cpu_level bitnpu_cpu_amx = {
 	.name = "amx",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_avx512,
 };
 
 #endif

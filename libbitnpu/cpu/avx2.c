@@ -14,6 +14,8 @@
 
 #include "cpu.h"
 #include "libbitnpu/unroll.h"
+#include "scaled_avx2.h"
+#include "x86.h"
 
 /*
  * Rows of x in a block.  Six would fit the 16 registers; compilers then spill.  Measured with gcc 12 and
@@ -30,6 +32,12 @@
 static inline __m256i load(const void *p)
 {
 	return _mm256_load_si256(p);
+}
+
+static inline void store(int32_t *sums, const __m256i *values)
+{
+	_mm256_storeu_si256((__m256i *)sums, values[0]);
+	_mm256_storeu_si256((__m256i *)sums + 1, values[1]);
 }
 
 /* sums[0..15] += halves */
@@ -71,37 +79,50 @@ static void lay_out_bytes(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t c
 		out[q * width] = in[q];
 }
 
+/* Sums of codes * x for one block of @width rows; @quads of them fit 16 bits. */
+static inline __attribute__((always_inline)) void
+block_sums(const __m256i *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+	   __m256i (*sums)[HALVES])
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i acc[ROWS][HALVES];
+
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++)
+		acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+	for (; quads > 0; quads--, codes += HALVES, x += width) {
+		const __m256i c0 = load(codes), c1 = load(codes + 1);
+
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++) {
+			const __m256i xs = _mm256_set1_epi32(x[r]);
+
+			acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(c0, xs));
+			acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(c1, xs));
+			/* Keeps gcc from doing all products first, which spills: half the speed. */
+			__asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
+		}
+	}
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++) {
+		sums[r][0] = _mm256_madd_epi16(acc[r][0], ones);
+		sums[r][1] = _mm256_madd_epi16(acc[r][1], ones);
+	}
+}
+
 /* sums += codes * x for one block of @width rows; no more than @narrow quads fit 16 bits */
 static inline __attribute__((always_inline)) void
 add_block(const __m256i *codes, uint32_t quads, uint32_t narrow, const int32_t *x,
 	  const uint32_t width, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	const __m256i ones = _mm256_set1_epi16(1);
+	for (uint32_t q = 0; q < quads; q += narrow) {
+		__m256i part[ROWS][HALVES];
 
-	for (uint32_t q = 0; q < quads;) {
-		const uint32_t end = quads - q < narrow ? quads : q + narrow;
-		__m256i acc[ROWS][HALVES];
-
+		block_sums(codes + HALVES * q, quads - q < narrow ? quads - q : narrow,
+			   x + (size_t)q * width, width, part);
 		BITNPU_UNROLL
 		for (uint32_t r = 0; r < width; r++)
-			acc[r][0] = acc[r][1] = _mm256_setzero_si256();
-		for (; q < end; q++) {
-			const __m256i c0 = load(codes + HALVES * q), c1 = load(codes + HALVES * q + 1);
-
-			BITNPU_UNROLL
-			for (uint32_t r = 0; r < width; r++) {
-				const __m256i xs = _mm256_set1_epi32(x[q * width + r]);
-
-				acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(c0, xs));
-				acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(c1, xs));
-				/* Keeps gcc from doing all products first, which spills: half the speed. */
-				__asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
-			}
-		}
-		BITNPU_UNROLL
-		for (uint32_t r = 0; r < width; r++)
-			add_to(sums[r], _mm256_madd_epi16(acc[r][0], ones),
-			       _mm256_madd_epi16(acc[r][1], ones));
+			add_to(sums[r], part[r][0], part[r][1]);
 	}
 }
 
@@ -178,16 +199,99 @@ static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cp
 	coded_sums(w, lines, 8, 126, x, column, sums);
 }
 
+/* One block of rows, the groups in @quads of codes; x_sums and totals begin with the block's first row. */
+static inline __attribute__((always_inline)) void
+scaled_block(const __m256i *codes, uint32_t quads, uint32_t group, const uint32_t planes,
+	     const int32_t *x, const uint32_t width, const int32_t (*scales)[BITNPU_TILE_ROWS],
+	     const int32_t *x_sums, uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t narrow = planes == 4 ? 42 : 126;
+
+	for (; quads > 0; scales++, x_sums += rows) {
+		const uint32_t count = quads < group ? quads : group;
+		uint32_t q = count < narrow ? count : narrow;
+		__m256i sums[ROWS][HALVES], more[ROWS][HALVES];
+
+		block_sums(codes, q, x, width, sums);
+		for (; q < count; q += narrow) {
+			block_sums(codes + HALVES * q, count - q < narrow ? count - q : narrow,
+				   x + (size_t)q * width, width, more);
+			BITNPU_UNROLL
+			for (uint32_t r = 0; r < width; r++)
+				for (int h = 0; h < HALVES; h++)
+					sums[r][h] = _mm256_add_epi32(sums[r][h], more[r][h]);
+		}
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++)
+			bitnpu_avx2_add_scaled(totals[r], *scales, sums[r], x_sums[r], planes == 8);
+		codes += HALVES * count;
+		x += width * count;
+		quads -= count;
+	}
+}
+
+static inline __attribute__((always_inline)) void
+coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x, const uint32_t planes,
+	     int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	__m256i codes[CODE_BYTES / sizeof(__m256i)];
+
+	for (uint32_t line = 0; line < in->lines; line += most) {
+		const uint32_t count = in->lines - line < most ? in->lines - line : most;
+		const uint32_t group = line / in->group;
+
+		expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		for (uint32_t row = 0; row < x->rows; row += ROWS) {
+			uint32_t width, first = block_of(x, row, &width);
+			const int32_t *xs = (const int32_t *)x->data +
+					    (size_t)first * x->columns / QUAD +
+					    (size_t)(in->column / QUAD + line * planes) * width;
+			const int32_t *x_sums = in->x_sums + (size_t)group * x->rows + row;
+
+			switch (width) {
+			case 1:
+				scaled_block(codes, count * planes, in->group * planes, planes, xs, 1,
+					     in->scales + group, x_sums, x->rows, totals + row);
+				break;
+			case 2:
+				scaled_block(codes, count * planes, in->group * planes, planes, xs, 2,
+					     in->scales + group, x_sums, x->rows, totals + row);
+				break;
+			case 3:
+				scaled_block(codes, count * planes, in->group * planes, planes, xs, 3,
+					     in->scales + group, x_sums, x->rows, totals + row);
+				break;
+			default:
+				scaled_block(codes, count * planes, in->group * planes, planes, xs,
+					     ROWS, in->scales + group, x_sums, x->rows, totals + row);
+				break;
+			}
+		}
+	}
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 8, totals);
+}
+
 /*
  * One row of x.  The codes of planes 1 and 3 are multiplied where they lie, times 4, which saves
  * half of the shifts: a pair is at most 3072 then, ten of them fit.
  */
-static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
-			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+static inline __attribute__((always_inline)) void
+ternary_row(const uint8_t *w, uint32_t lines, const int32_t *xs, __m256i *sums)
 {
 	const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
 	const __m256i ones = _mm256_set1_epi16(1), fours = _mm256_set1_epi16(4);
-	const int32_t *xs = (const int32_t *)((const int8_t *)x->data + column);
 	__m256i total[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
 
 	for (uint32_t line = 0; line < lines;) {
@@ -218,17 +322,16 @@ static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitn
 								     _mm256_madd_epi16(four[h], ones)));
 	}
 	for (int h = 0; h < HALVES; h++)
-		_mm256_storeu_si256((__m256i *)sums[0] + h, _mm256_srai_epi32(total[h], 2));
+		sums[h] = _mm256_srai_epi32(total[h], 2);
 }
 
 /*
  * Likewise.  The codes of planes s and s + 4 are multiplied as 1 << s: at most 2 * 8 * 128 = 2048 a pair,
  * two of them a line, so seven lines fit.  Widening brings all planes to eight times their sums.
  */
-static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
-			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+static inline __attribute__((always_inline)) void
+binary_row(const uint8_t *w, uint32_t lines, const int32_t *xs, __m256i *sums)
 {
-	const int32_t *xs = (const int32_t *)((const int8_t *)x->data + column);
 	__m256i total[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
 
 	for (uint32_t line = 0; line < lines;) {
@@ -273,7 +376,64 @@ static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnp
 		}
 	}
 	for (int h = 0; h < HALVES; h++)
-		_mm256_storeu_si256((__m256i *)sums[0] + h, _mm256_srai_epi32(total[h], 3));
+		sums[h] = _mm256_srai_epi32(total[h], 3);
+}
+
+static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
+{
+	return (const int32_t *)((const int8_t *)x->data + column);
+}
+
+static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m256i total[HALVES];
+
+	ternary_row(w, lines, row_of(x, column), total);
+	store(sums[0], total);
+}
+
+static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
+			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m256i total[HALVES];
+
+	binary_row(w, lines, row_of(x, column), total);
+	store(sums[0], total);
+}
+
+static inline __attribute__((always_inline)) void
+scaled_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x, const uint32_t planes,
+	   int64_t *totals)
+{
+	const int32_t *xs = row_of(x, in->column);
+	const uint8_t *w = in->w;
+
+	for (uint32_t left = in->lines, group = 0; left > 0; group++) {
+		const uint32_t lines = left < in->group ? left : in->group;
+		__m256i sums[HALVES];
+
+		if (planes == 4)
+			ternary_row(w, lines, xs, sums);
+		else
+			binary_row(w, lines, xs, sums);
+		bitnpu_avx2_add_scaled(totals, in->scales[group], sums, in->x_sums[group], planes == 8);
+		left -= lines;
+		w += (size_t)lines * BITNPU_LINE_BYTES;
+		xs += lines * planes;
+	}
+}
+
+static void scaled_ternary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			       int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, x, 4, totals[0]);
+}
+
+static void scaled_binary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			      int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, x, 8, totals[0]);
 }
 
 /* ---- int8 ------------------------------------------------------------------------------------ */
@@ -357,18 +517,28 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 	}
 }
 
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx2_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel row_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpmaddubsw", 1, lay_out_bytes, sums_ternary_row },
-	[BITNPU_W_BINARY] = { "vpmaddubsw", 1, lay_out_bytes, sums_binary_row },
-	[BITNPU_W_INT8] = { "vpmaddwd", 2, lay_out_words, sums_int8 },
+	[BITNPU_W_TERNARY] = { "vpmaddubsw", 1, lay_out_bytes, sums_ternary_row,
+				 scaled_ternary_row },
+	[BITNPU_W_BINARY] = { "vpmaddubsw", 1, lay_out_bytes, sums_binary_row,
+				 scaled_binary_row },
+	[BITNPU_W_INT8] = { "vpmaddwd", 2, lay_out_words, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel block_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpmaddubsw 4 rows", 1, lay_out_bytes, sums_ternary },
-	[BITNPU_W_BINARY] = { "vpmaddubsw 4 rows", 1, lay_out_bytes, sums_binary },
-	[BITNPU_W_INT8] = { "vpmaddwd 4 rows", 2, lay_out_words, sums_int8 },
+	[BITNPU_W_TERNARY] = { "vpmaddubsw 4 rows", 1, lay_out_bytes, sums_ternary,
+				 scaled_ternary },
+	[BITNPU_W_BINARY] = { "vpmaddubsw 4 rows", 1, lay_out_bytes, sums_binary,
+				 scaled_binary },
+	[BITNPU_W_INT8] = { "vpmaddwd 4 rows", 2, lay_out_words, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -379,13 +549,14 @@ static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t ro
 
 static bool usable(void)
 {
-	return __builtin_cpu_supports("avx2");
+	return __builtin_cpu_supports("avx2") && bitnpu_x86_f16c();
 }
 
 const struct bitnpu_cpu_level bitnpu_cpu_avx2 = {
 	.name = "avx2",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_avx2,
 };
 
 #endif

@@ -50,4 +50,52 @@ bitnpu_avx512_expand(const uint8_t *w, uint32_t lines, const uint32_t planes, ui
 	}
 }
 
+/**
+ * bitnpu_avx512_add_scaled() - totals += scales * weights
+ * @totals: of a row of x; vpmuldq multiplies every other 32-bit lane, so the even rows come first
+ * @scales: the group's
+ * @sums: of codes * x
+ * @x_sum: the group's sum of x
+ * @binary: whether weights are twice the codes less 1, not codes less 1
+ */
+static inline __attribute__((always_inline)) void
+bitnpu_avx512_add_scaled(int64_t *totals, const int32_t *scales, __m512i sums, int32_t x_sum,
+			 const bool binary)
+{
+	const __m512i twice = binary ? _mm512_add_epi32(sums, sums) : sums;
+	const __m512i even = _mm512_sub_epi32(twice, _mm512_set1_epi32(x_sum));
+	const __m512i odd = _mm512_srli_epi64(even, 32);
+	const __m512i even_scale = _mm512_load_si512(scales);
+	const __m512i odd_scale = _mm512_srli_epi64(even_scale, 32);
+
+	_mm512_storeu_si512(totals, _mm512_add_epi64(_mm512_loadu_si512(totals),
+						     _mm512_mul_epi32(even, even_scale)));
+	_mm512_storeu_si512(totals + 8, _mm512_add_epi64(_mm512_loadu_si512(totals + 8),
+							 _mm512_mul_epi32(odd, odd_scale)));
+}
+
+/**
+ * bitnpu_avx512_scaled_int8() - groups of int8 weights, one after the other for all rows of x
+ * @in: lines and scales
+ * @x: rows
+ * @row_sums: of weights * x
+ * @totals: added to
+ */
+static inline void bitnpu_avx512_scaled_int8(const struct bitnpu_cpu_scaled *in,
+					     const struct bitnpu_cpu_x *x, bitnpu_cpu_sums_fn *row_sums,
+					     int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	int32_t sums[BITNPU_CPU_ROWS][BITNPU_TILE_ROWS];
+
+	for (uint32_t line = 0, group = 0; line < in->lines; line += in->group, group++) {
+		const uint32_t left = in->lines - line;
+
+		row_sums(in->w + (size_t)line * BITNPU_LINE_BYTES, left < in->group ? left : in->group,
+			 x, in->column + line * 4, sums);
+		for (uint32_t row = 0; row < x->rows; row++)
+			bitnpu_avx512_add_scaled(totals[row], in->scales[group],
+						 _mm512_loadu_si512(sums[row]), 0, false);
+	}
+}
+
 #endif /* BITNPU_CPU_AVX512_H */

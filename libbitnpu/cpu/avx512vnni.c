@@ -39,61 +39,99 @@ INLINE void store_sums(int32_t *sums, __m512i values)
 
 /* ---- one row of x ---------------------------------------------------------------------------- */
 
-/* Codes are multiplied where they lie, plane s times 1 << bits * s; each has its own sums. */
-INLINE void add_planes(__m512i *acc, const uint8_t *line, const uint32_t planes, const int32_t *x)
-{
-	const uint32_t bits = 8 / planes;
-	const __m512i w = load(line);
-
-	bitnpu_avx512_prefetch(line);
-	BITNPU_UNROLL
-	for (uint32_t s = 0; s < planes; s++) {
-		const __m512i mask = _mm512_set1_epi8((char)(((1u << bits) - 1) << bits * s));
-
-		acc[s] = _mm512_dpbusd_epi32(acc[s], _mm512_and_si512(w, mask), _mm512_set1_epi32(x[s]));
-		BITNPU_X86_KEEP(acc[s]);
-	}
-}
-
-/* The largest of the sums is 192 * 128 for each of 16,384 columns. */
-INLINE void coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes, const int32_t *x,
-		      int32_t *sums)
-{
-	const uint32_t bits = 8 / planes;
-	__m512i acc[2][8], total = _mm512_setzero_si512();
-	uint32_t line = 0;
-
-	BITNPU_UNROLL
-	for (uint32_t s = 0; s < planes; s++)
-		acc[0][s] = acc[1][s] = _mm512_setzero_si512();
-	for (; line + 2 <= lines; line += 2, w += 2 * BITNPU_LINE_BYTES, x += 2 * planes) {
-		add_planes(acc[0], w, planes, x);
-		add_planes(acc[1], w + BITNPU_LINE_BYTES, planes, x + planes);
-	}
-	if (line < lines)
-		add_planes(acc[0], w, planes, x);
-	BITNPU_UNROLL
-	for (uint32_t s = 0; s < planes; s++)
-		total = _mm512_add_epi32(
-			total, _mm512_srai_epi32(_mm512_add_epi32(acc[0][s], acc[1][s]), bits * s));
-	store_sums(sums, total);
-}
-
 static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
 {
 	return (const int32_t *)((const int8_t *)x->data + column);
 }
 
+/*
+ * Codes are multiplied where they lie, the last @own planes after a shift: plane s of those times
+ * 1 << bits * s.  Each of these has its own sums.
+ */
+INLINE void add_planes(__m512i *acc, const uint8_t *line, const uint32_t planes, const uint32_t own,
+		       const int32_t *x)
+{
+	const uint32_t bits = 8 / planes;
+	__m512i w = load(line);
+
+	bitnpu_avx512_prefetch(line);
+	BITNPU_UNROLL
+	for (uint32_t s = 0; s < planes; s++) {
+		const __m512i mask = _mm512_set1_epi8((char)(((1u << bits) - 1) << bits * (s % own)));
+		__m512i *sum = &acc[s % own];
+
+		if (s == own)
+			w = _mm512_srli_epi32(w, bits * own);
+		*sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(w, mask), _mm512_set1_epi32(x[s]));
+		BITNPU_X86_KEEP(*sum);
+	}
+}
+
+/*
+ * The largest of the sums is 192 * 128 for each of 16,384 columns.  Shifts cost an instruction a line,
+ * sums of their own two a plane at the end.
+ */
+INLINE __m512i coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes,
+			 const uint32_t own, const int32_t *x)
+{
+	__m512i acc[2][8], total = _mm512_setzero_si512();
+	uint32_t line = 0;
+
+	BITNPU_UNROLL
+	for (uint32_t s = 0; s < own; s++)
+		acc[0][s] = acc[1][s] = _mm512_setzero_si512();
+	for (; line + 2 <= lines; line += 2, w += 2 * BITNPU_LINE_BYTES, x += 2 * planes) {
+		add_planes(acc[0], w, planes, own, x);
+		add_planes(acc[1], w + BITNPU_LINE_BYTES, planes, own, x + planes);
+	}
+	if (line < lines)
+		add_planes(acc[0], w, planes, own, x);
+	BITNPU_UNROLL
+	for (uint32_t s = own; s-- > 0;)
+		total = _mm512_add_epi32(_mm512_add_epi32(acc[0][s], acc[1][s]),
+					 _mm512_srai_epi32(total, 8 / planes));
+	return total;
+}
+
 static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	coded_row(w, lines, 4, row_of(x, column), sums[0]);
+	store_sums(sums[0], coded_row(w, lines, 4, 4, row_of(x, column)));
 }
 
 static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	coded_row(w, lines, 8, row_of(x, column), sums[0]);
+	store_sums(sums[0], coded_row(w, lines, 8, 8, row_of(x, column)));
+}
+
+/* Groups are short: few sums of their own. */
+INLINE void scaled_row(const struct bitnpu_cpu_scaled *in, const uint32_t planes, const int32_t *x,
+		       int64_t *totals)
+{
+	const uint8_t *w = in->w;
+
+	for (uint32_t left = in->lines, group = 0; left > 0; group++) {
+		const uint32_t lines = left < in->group ? left : in->group;
+
+		bitnpu_avx512_add_scaled(totals, in->scales[group], coded_row(w, lines, planes, 4, x),
+					 in->x_sums[group], planes == 8);
+		left -= lines;
+		w += (size_t)lines * BITNPU_LINE_BYTES;
+		x += lines * planes;
+	}
+}
+
+static void scaled_ternary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			       int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, 4, row_of(x, in->column), totals[0]);
+}
+
+static void scaled_binary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			      int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, 8, row_of(x, in->column), totals[0]);
 }
 
 /* ---- blocks of rows -------------------------------------------------------------------------- */
@@ -140,9 +178,9 @@ INLINE void add_quad(__m512i *sums, const uint8_t *codes, const int32_t *x, cons
 	}
 }
 
-/* sums += codes * x for one block of @width rows; few rows have more than one chain each */
-INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
-		      const bool is_signed, int32_t (*sums)[BITNPU_TILE_ROWS])
+/* Sums of codes * x for one block of @width rows; few rows have more than one chain each. */
+INLINE void block_sums(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+		       const bool is_signed, __m512i *sums)
 {
 	const uint32_t chains = width < ROWS / MOST_CHAINS ? MOST_CHAINS : ROWS / width;
 	__m512i acc[MOST_CHAINS][ROWS];
@@ -164,13 +202,23 @@ INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, co
 		add_quad(acc[0], codes, x, width, is_signed);
 	BITNPU_UNROLL
 	for (uint32_t r = 0; r < width; r++) {
-		__m512i total = _mm512_loadu_si512(sums[r]);
-
+		sums[r] = acc[0][r];
 		BITNPU_UNROLL
-		for (uint32_t i = 0; i < chains; i++)
-			total = _mm512_add_epi32(total, acc[i][r]);
-		store_sums(sums[r], total);
+		for (uint32_t i = 1; i < chains; i++)
+			sums[r] = _mm512_add_epi32(sums[r], acc[i][r]);
 	}
+}
+
+/* sums += codes * x for one block of @width rows */
+INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+		      const bool is_signed, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	__m512i part[ROWS];
+
+	block_sums(codes, quads, x, width, is_signed, part);
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++)
+		store_sums(sums[r], _mm512_add_epi32(_mm512_loadu_si512(sums[r]), part[r]));
 }
 
 INLINE void add_blocks(const uint8_t *codes, uint32_t quads, const bool is_signed,
@@ -231,6 +279,92 @@ static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cp
 			uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
 	coded_sums(w, lines, 8, x, column, sums);
+}
+
+/* One block of rows, the groups in @quads of codes; x_sums and totals begin with its first row. */
+INLINE void scaled_block(const uint8_t *codes, uint32_t quads, uint32_t group, const bool binary,
+			 const int32_t *x, const uint32_t width,
+			 const int32_t (*scales)[BITNPU_TILE_ROWS], const int32_t *x_sums,
+			 uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (; quads > 0; scales++, x_sums += rows) {
+		const uint32_t count = quads < group ? quads : group;
+		__m512i sums[ROWS];
+
+		block_sums(codes, count, x, width, false, sums);
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++)
+			bitnpu_avx512_add_scaled(totals[r], *scales, sums[r], x_sums[r], binary);
+		codes += (size_t)count * BITNPU_LINE_BYTES;
+		x += count * width;
+		quads -= count;
+	}
+}
+
+/* @count lines, the first being @line, as @codes. */
+INLINE void scaled_blocks(const struct bitnpu_cpu_scaled *in, const uint8_t *codes, uint32_t line,
+			  uint32_t count, const uint32_t planes, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t quads = count * planes, group = in->group * planes, first = line / in->group;
+	const int32_t (*scales)[BITNPU_TILE_ROWS] = in->scales + first;
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t row = 0; row < x->rows; row += block.width) {
+		const int32_t *x_sums = in->x_sums + (size_t)first * x->rows + row, *xs;
+
+		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		     (size_t)(in->column / QUAD + line * planes) * block.width;
+		switch (block.width) {
+		case 1:
+			scaled_block(codes, quads, group, planes == 8, xs, 1, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		case 2:
+			scaled_block(codes, quads, group, planes == 8, xs, 2, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		case 4:
+			scaled_block(codes, quads, group, planes == 8, xs, 4, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		case 8:
+			scaled_block(codes, quads, group, planes == 8, xs, 8, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		default:
+			scaled_block(codes, quads, group, planes == 8, xs, ROWS, scales, x_sums,
+				     x->rows, totals + row);
+			break;
+		}
+	}
+}
+
+INLINE void coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			 const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+
+	for (uint32_t line = 0; line < in->lines; line += most) {
+		const uint32_t count = in->lines - line < most ? in->lines - line : most;
+
+		bitnpu_avx512_expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		scaled_blocks(in, codes, line, count, planes, x, totals);
+	}
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 8, totals);
 }
 
 /* ---- int8 ------------------------------------------------------------------------------------ */
@@ -299,18 +433,30 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 	}
 }
 
+static void scaled_int8_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			    int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx512_scaled_int8(in, x, sums_int8_row, totals);
+}
+
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx512_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel row_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpdpbusd zmm", 1, lay_out, sums_ternary_row },
-	[BITNPU_W_BINARY] = { "vpdpbusd zmm", 1, lay_out, sums_binary_row },
-	[BITNPU_W_INT8] = { "vpdpbusd zmm", 1, lay_out_unsigned, sums_int8_row },
+	[BITNPU_W_TERNARY] = { "vpdpbusd zmm", 1, lay_out, sums_ternary_row, scaled_ternary_row },
+	[BITNPU_W_BINARY] = { "vpdpbusd zmm", 1, lay_out, sums_binary_row, scaled_binary_row },
+	[BITNPU_W_INT8] = { "vpdpbusd zmm", 1, lay_out_unsigned, sums_int8_row, scaled_int8_row },
 };
 
 static const struct bitnpu_cpu_kernel block_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "vpdpbusd zmm 16 rows", 1, lay_out_unsigned, sums_int8 },
+	[BITNPU_W_TERNARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_ternary, scaled_ternary },
+	[BITNPU_W_BINARY] = { "vpdpbusd zmm 16 rows", 1, lay_out, sums_binary, scaled_binary },
+	[BITNPU_W_INT8] = { "vpdpbusd zmm 16 rows", 1, lay_out_unsigned, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -322,13 +468,15 @@ static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t ro
 /* Known to the compiler, the state that the system saves included. */
 static bool usable(void)
 {
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni") &&
+	       bitnpu_x86_f16c();
 }
 
 const struct bitnpu_cpu_level bitnpu_cpu_avx512vnni = {
 	.name = "avx512vnni",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_avx512,
 };
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "blocks.h"
 #include "libbitnpu/unroll.h"
+#include "scaled_avx2.h"
 #include "x86.h"
 
 /*
@@ -71,7 +72,7 @@ static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
  * times as large, at most 12 * 128 for each of 16,384 columns.
  */
 INLINE void coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes, const int32_t *x,
-		      int32_t *sums)
+		      __m256i *sums)
 {
 	const uint32_t bits = 8 / planes, half = planes / 2;
 	__m256i acc[CHAINS][HALVES];
@@ -101,23 +102,64 @@ INLINE void coded_row(const uint8_t *w, uint32_t lines, const uint32_t planes, c
 		}
 	}
 	BITNPU_UNROLL
-	for (uint32_t i = 0; i < CHAINS; i++)
-		for (uint32_t h = 0; h < HALVES; h++)
-			add_to(sums + 8 * h, _mm256_srai_epi32(acc[i][h], bits * (i % half)));
+	for (uint32_t h = 0; h < HALVES; h++) {
+		sums[h] = acc[0][h];
+		BITNPU_UNROLL
+		for (uint32_t i = 1; i < CHAINS; i++)
+			sums[h] = _mm256_add_epi32(sums[h],
+						   _mm256_srai_epi32(acc[i][h], bits * (i % half)));
+	}
+}
+
+INLINE void sums_row(const uint8_t *w, uint32_t lines, const uint32_t planes, const int32_t *x,
+		     int32_t *sums)
+{
+	__m256i total[HALVES];
+
+	coded_row(w, lines, planes, x, total);
+	_mm256_storeu_si256((__m256i *)sums, total[0]);
+	_mm256_storeu_si256((__m256i *)sums + 1, total[1]);
+}
+
+INLINE void scaled_row(const struct bitnpu_cpu_scaled *in, const uint32_t planes, const int32_t *x,
+		       int64_t *totals)
+{
+	const uint8_t *w = in->w;
+
+	for (uint32_t left = in->lines, group = 0; left > 0; group++) {
+		const uint32_t lines = left < in->group ? left : in->group;
+		__m256i sums[HALVES];
+
+		coded_row(w, lines, planes, x, sums);
+		bitnpu_avx2_add_scaled(totals, in->scales[group], sums, in->x_sums[group], planes == 8);
+		left -= lines;
+		w += (size_t)lines * BITNPU_LINE_BYTES;
+		x += lines * planes;
+	}
 }
 
 static void sums_ternary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 			     uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	clear(sums, 1);
-	coded_row(w, lines, 4, row_of(x, column), sums[0]);
+	sums_row(w, lines, 4, row_of(x, column), sums[0]);
+}
+
+static void scaled_ternary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, 4, row_of(x, in->column), totals[0]);
 }
 
 static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 			    uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
-	clear(sums, 1);
-	coded_row(w, lines, 8, row_of(x, column), sums[0]);
+	sums_row(w, lines, 8, row_of(x, column), sums[0]);
+}
+
+static void scaled_binary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	scaled_row(in, 8, row_of(x, in->column), totals[0]);
 }
 
 /* ---- blocks of rows -------------------------------------------------------------------------- */
@@ -167,17 +209,24 @@ INLINE void add_quad(__m256i (*sums)[HALVES], const uint8_t *codes, const int32_
 	}
 }
 
+/* Sums of codes * x for one block of @width rows. */
+INLINE void block_sums(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
+		       const bool is_signed, __m256i (*sums)[HALVES])
+{
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++)
+		sums[r][0] = sums[r][1] = _mm256_setzero_si256();
+	for (uint32_t q = 0; q < quads; q++, codes += BITNPU_LINE_BYTES, x += width)
+		add_quad(sums, codes, x, width, is_signed);
+}
+
 /* sums += codes * x for one block of @width rows */
 INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, const uint32_t width,
 		      const bool is_signed, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
 	__m256i acc[ROWS][HALVES];
 
-	BITNPU_UNROLL
-	for (uint32_t r = 0; r < width; r++)
-		acc[r][0] = acc[r][1] = _mm256_setzero_si256();
-	for (uint32_t q = 0; q < quads; q++, codes += BITNPU_LINE_BYTES, x += width)
-		add_quad(acc, codes, x, width, is_signed);
+	block_sums(codes, quads, x, width, is_signed, acc);
 	BITNPU_UNROLL
 	for (uint32_t r = 0; r < width; r++) {
 		add_to(sums[r], acc[r][0]);
@@ -263,6 +312,88 @@ static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cp
 	coded_sums(w, lines, 8, x, column, sums);
 }
 
+/* One block of rows, the groups in @quads of codes; x_sums and totals begin with its first row. */
+INLINE void scaled_block(const uint8_t *codes, uint32_t quads, uint32_t group, const bool binary,
+			 const int32_t *x, const uint32_t width,
+			 const int32_t (*scales)[BITNPU_TILE_ROWS], const int32_t *x_sums,
+			 uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (; quads > 0; scales++, x_sums += rows) {
+		const uint32_t count = quads < group ? quads : group;
+		__m256i sums[ROWS][HALVES];
+
+		block_sums(codes, count, x, width, false, sums);
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++)
+			bitnpu_avx2_add_scaled(totals[r], *scales, sums[r], x_sums[r], binary);
+		codes += (size_t)count * BITNPU_LINE_BYTES;
+		x += count * width;
+		quads -= count;
+	}
+}
+
+/* @count lines, the first being @line, as @codes. */
+INLINE void scaled_blocks(const struct bitnpu_cpu_scaled *in, const uint8_t *codes, uint32_t line,
+			  uint32_t count, const uint32_t planes, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t quads = count * planes, group = in->group * planes, first = line / in->group;
+	const int32_t (*scales)[BITNPU_TILE_ROWS] = in->scales + first;
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t row = 0; row < x->rows; row += block.width) {
+		const int32_t *x_sums = in->x_sums + (size_t)first * x->rows + row, *xs;
+
+		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
+		     (size_t)(in->column / QUAD + line * planes) * block.width;
+		switch (block.width) {
+		case 1:
+			scaled_block(codes, quads, group, planes == 8, xs, 1, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		case 2:
+			scaled_block(codes, quads, group, planes == 8, xs, 2, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		case 4:
+			scaled_block(codes, quads, group, planes == 8, xs, 4, scales, x_sums, x->rows,
+				     totals + row);
+			break;
+		default:
+			scaled_block(codes, quads, group, planes == 8, xs, ROWS, scales, x_sums,
+				     x->rows, totals + row);
+			break;
+		}
+	}
+}
+
+INLINE void coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			 const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+
+	for (uint32_t line = 0; line < in->lines; line += most) {
+		const uint32_t count = in->lines - line < most ? in->lines - line : most;
+
+		expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		scaled_blocks(in, codes, line, count, planes, x, totals);
+	}
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 8, totals);
+}
+
 /* ---- int8 ------------------------------------------------------------------------------------ */
 
 /* acc += 128 * the weights of a line */
@@ -340,18 +471,30 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 	}
 }
 
+static void scaled_int8_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			    int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx2_scaled_int8(in, x, sums_int8_row, totals);
+}
+
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_avx2_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel row_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpdpbusd ymm", 1, lay_out, sums_ternary_row },
-	[BITNPU_W_BINARY] = { "vpdpbusd ymm", 1, lay_out, sums_binary_row },
-	[BITNPU_W_INT8] = { "vpdpbusd ymm", 1, lay_out_unsigned, sums_int8_row },
+	[BITNPU_W_TERNARY] = { "vpdpbusd ymm", 1, lay_out, sums_ternary_row, scaled_ternary_row },
+	[BITNPU_W_BINARY] = { "vpdpbusd ymm", 1, lay_out, sums_binary_row, scaled_binary_row },
+	[BITNPU_W_INT8] = { "vpdpbusd ymm", 1, lay_out_unsigned, sums_int8_row, scaled_int8_row },
 };
 
 static const struct bitnpu_cpu_kernel block_kernels[] = {
-	[BITNPU_W_TERNARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "vpdpbusd ymm 6 rows", 1, lay_out_unsigned, sums_int8 },
+	[BITNPU_W_TERNARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_ternary, scaled_ternary },
+	[BITNPU_W_BINARY] = { "vpdpbusd ymm 6 rows", 1, lay_out, sums_binary, scaled_binary },
+	[BITNPU_W_INT8] = { "vpdpbusd ymm 6 rows", 1, lay_out_unsigned, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -362,13 +505,14 @@ static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t ro
 
 static bool usable(void)
 {
-	return bitnpu_x86_avxvnni();
+	return bitnpu_x86_avxvnni() && bitnpu_x86_f16c();
 }
 
 const struct bitnpu_cpu_level bitnpu_cpu_avxvnni = {
 	.name = "avxvnni",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_avx2,
 };
 
 #endif

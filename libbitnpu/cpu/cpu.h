@@ -53,19 +53,68 @@ typedef void bitnpu_cpu_lay_out_fn(const struct bitnpu_cpu_x *x, uint32_t row, u
 typedef void bitnpu_cpu_sums_fn(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 				uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS]);
 
+/* Groups of so many columns and fewer are scaled by kernels; their scales are made ready by so many. */
+#define BITNPU_CPU_SCALED_COLUMNS 1024
+#define BITNPU_CPU_SCALED_GROUPS 256
+
+/**
+ * struct bitnpu_cpu_scaled - lines in groups, each of which has scales
+ * @w: the first line; 64-byte aligned
+ * @lines: how many
+ * @group: lines in a group; the last may be shorter
+ * @column: of the first line, the beginning of a group
+ * @scales: times 2^24, by group
+ * @x_sums: sums of x, by group and row
+ */
+struct bitnpu_cpu_scaled {
+	const uint8_t *w;
+	uint32_t lines, group, column;
+	const int32_t (*scales)[BITNPU_TILE_ROWS];
+	const int32_t *x_sums;
+};
+
+/**
+ * typedef bitnpu_cpu_scaled_fn - sums of scales * weights * x of one tile
+ * @in: lines and scales
+ * @x: laid out by the same kernel
+ * @totals: one row of 16 a row of x, in the level's order; added to, modulo 2^64
+ */
+typedef void bitnpu_cpu_scaled_fn(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+				  int64_t (*totals)[BITNPU_TILE_ROWS]);
+
 /**
  * struct bitnpu_cpu_kernel - sums of one weight format and the layout of x that they read
  * @name: for people
  * @x_bytes: bytes of a value in the layout
  * @lay_out: writes it; kernels of a level that have the same one read the same x
  * @sums: reads it
+ * @scaled: likewise; NULL where scales are left to portable C
  */
 struct bitnpu_cpu_kernel {
 	const char *name;
 	uint32_t x_bytes;
 	bitnpu_cpu_lay_out_fn *lay_out;
 	bitnpu_cpu_sums_fn *sums;
+	bitnpu_cpu_scaled_fn *scaled;
 };
+
+/* Halves that are no larger without their sign are less than 128, so times 2^24 they fit 32 bits. */
+#define BITNPU_CPU_NARROW_HALF 0x57ff
+
+/**
+ * struct bitnpu_cpu_scales - how a level's kernels like to have scales and totals
+ * @convert: to 16 integers from 16 halves for each of so many groups, none larger than
+ *	%BITNPU_CPU_NARROW_HALF
+ * @order: where in a row of totals each row of the tile is
+ */
+struct bitnpu_cpu_scales {
+	void (*convert)(const uint8_t *halves, uint32_t groups, int32_t (*scales)[BITNPU_TILE_ROWS]);
+	uint8_t order[BITNPU_TILE_ROWS];
+};
+
+extern const struct bitnpu_cpu_scales bitnpu_cpu_scales_avx2;
+extern const struct bitnpu_cpu_scales bitnpu_cpu_scales_avx512;
+extern const struct bitnpu_cpu_scales bitnpu_cpu_scales_neon;
 
 /**
  * struct bitnpu_cpu_level - one instruction set's kernels
@@ -73,12 +122,14 @@ struct bitnpu_cpu_kernel {
  * @usable: whether this processor and the system it runs have what they need
  * @kernel: the best for @rows rows of x whose columns are asked for by @segment, a power of two that
  *	is 32 or more, or 0 for all at once
+ * @scales: what kernels with scales work on; NULL when there are none
  */
 struct bitnpu_cpu_level {
 	const char *name;
 	bool (*usable)(void);
 	const struct bitnpu_cpu_kernel *(*kernel)(uint8_t weight_format, uint32_t rows,
 						  uint32_t segment);
+	const struct bitnpu_cpu_scales *scales;
 };
 
 extern const struct bitnpu_cpu_level bitnpu_cpu_scalar;

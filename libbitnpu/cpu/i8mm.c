@@ -16,6 +16,7 @@
 
 #include "blocks.h"
 #include "libbitnpu/unroll.h"
+#include "scaled_neon.h"
 
 /* From Linux' <asm/hwcap.h>, which older C libraries lack. */
 #define HWCAP2_INT8_MATRIX (1UL << 13)
@@ -38,8 +39,8 @@
 static void clear(int32_t (*sums)[BITNPU_TILE_ROWS], uint32_t rows)
 {
 	for (uint32_t row = 0; row < rows; row++)
-		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
-			sums[row][r] = 0;
+		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r += 4)
+			vst1q_s32(sums[row] + r, vdupq_n_s32(0));
 }
 
 /* Octets of the rows of a block are neighbours. */
@@ -195,6 +196,34 @@ INLINE void add_row(const int8_t *codes, uint32_t octets, const int8_t *x, const
 	}
 }
 
+/* sums += codes * x for one block of @width rows */
+INLINE void add_rows(const int8_t *codes, uint32_t octets, const int8_t *x, const uint32_t width,
+		     const bool negative, int32_t (*sums)[BITNPU_TILE_ROWS])
+{
+	switch (width) {
+	case 8:
+		add_block(codes, octets, x, 8, 0, PAIRS / 2, negative, sums);
+		add_block(codes, octets, x, 8, PAIRS / 2, PAIRS / 2, negative, sums);
+		break;
+	case 4:
+		add_block(codes, octets, x, 4, 0, PAIRS, negative, sums);
+		break;
+	case 2:
+		add_block(codes, octets, x, 2, 0, PAIRS, negative, sums);
+		break;
+	default:
+		add_row(codes, octets, x, negative, sums[0]);
+		break;
+	}
+}
+
+INLINE const int8_t *block_at(const struct bitnpu_cpu_x *x, const struct bitnpu_cpu_block *block,
+			      uint32_t column)
+{
+	return (const int8_t *)x->data + (size_t)block->first * x->columns +
+	       (size_t)column * block->width;
+}
+
 INLINE void add_blocks(const int8_t *codes, uint32_t octets, const bool negative,
 		       const struct bitnpu_cpu_x *x, uint32_t column,
 		       int32_t (*sums)[BITNPU_TILE_ROWS])
@@ -202,26 +231,9 @@ INLINE void add_blocks(const int8_t *codes, uint32_t octets, const bool negative
 	struct bitnpu_cpu_block block;
 
 	for (uint32_t row = 0; row < x->rows; row += block.width) {
-		const int8_t *xs;
-
 		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
-		xs = (const int8_t *)x->data + (size_t)block.first * x->columns +
-		     (size_t)column * block.width;
-		switch (block.width) {
-		case 8:
-			add_block(codes, octets, xs, 8, 0, PAIRS / 2, negative, sums + row);
-			add_block(codes, octets, xs, 8, PAIRS / 2, PAIRS / 2, negative, sums + row);
-			break;
-		case 4:
-			add_block(codes, octets, xs, 4, 0, PAIRS, negative, sums + row);
-			break;
-		case 2:
-			add_block(codes, octets, xs, 2, 0, PAIRS, negative, sums + row);
-			break;
-		default:
-			add_row(codes, octets, xs, negative, sums[row]);
-			break;
-		}
+		add_rows(codes, octets, block_at(x, &block, column), block.width, negative,
+			 sums + row);
 	}
 }
 
@@ -255,18 +267,79 @@ static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cp
 	block_sums(w, lines, 8, x, column, sums);
 }
 
+/* One block of rows, the groups in @octets of codes; x_sums and totals begin with its first row. */
+INLINE void scaled_block(const int8_t *codes, uint32_t octets, uint32_t group, const uint32_t planes,
+			 const int8_t *x, uint32_t width, const int32_t (*scales)[BITNPU_TILE_ROWS],
+			 const int32_t *x_sums, uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (; octets > 0; scales++, x_sums += rows) {
+		const uint32_t count = octets < group ? octets : group;
+		int32_t sums[ROWS][BITNPU_TILE_ROWS];
+
+		clear(sums, width);
+		add_rows(codes, count, x, width, planes == 8, sums);
+		for (uint32_t r = 0; r < width; r++)
+			bitnpu_neon_add_scaled(totals[r], *scales, sums[r], x_sums[r], planes == 8);
+		codes += (size_t)count * OCTET_BYTES;
+		x += (size_t)count * width * OCTET;
+		octets -= count;
+	}
+}
+
+INLINE void coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			 const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t chunk = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
+	int8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t line = 0; line < in->lines; line += chunk) {
+		const uint32_t count = in->lines - line < chunk ? in->lines - line : chunk;
+		const uint32_t octets =
+			expand_planes(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		const uint32_t first = line / in->group;
+
+		for (uint32_t row = 0; row < x->rows; row += block.width) {
+			block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+			scaled_block(codes, octets, in->group * planes / 2, planes,
+				     block_at(x, &block, in->column + line * planes * OCTET / 2),
+				     block.width, in->scales + first,
+				     in->x_sums + (size_t)first * x->rows + row, x->rows,
+				     totals + row);
+		}
+	}
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 8, totals);
+}
+
 static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
 		      uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
 {
 	block_sums(w, lines, 1, x, column, sums);
 }
 
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_neon_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel kernels[] = {
-	[BITNPU_W_TERNARY] = { "smmla 8 rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "smmla 8 rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "smmla 8 rows", 1, lay_out, sums_int8 },
+	[BITNPU_W_TERNARY] = { "smmla 8 rows", 1, lay_out, sums_ternary, scaled_ternary },
+	[BITNPU_W_BINARY] = { "smmla 8 rows", 1, lay_out, sums_binary, scaled_binary },
+	[BITNPU_W_INT8] = { "smmla 8 rows", 1, lay_out, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -286,6 +359,7 @@ const struct bitnpu_cpu_level bitnpu_cpu_i8mm = {
 	.name = "i8mm",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_neon,
 };
 
 #endif

@@ -22,6 +22,7 @@
  * struct job - a command's share of the work
  * @cmd: the command
  * @kernel: for its format and number of rows
+ * @scales: the level's
  * @x: laid out
  * @x_sums: sums of x by segment and row
  * @lays_out: @x is not an earlier job's
@@ -34,6 +35,7 @@
 struct job {
 	const struct bitnpu_checked_cmd *cmd;
 	const struct bitnpu_cpu_kernel *kernel;
+	const struct bitnpu_cpu_scales *scales;
 	struct bitnpu_cpu_x x;
 	int32_t *x_sums;
 	bool lays_out;
@@ -176,41 +178,101 @@ static void run_int32(const struct batch *batch, const struct job *job, uint32_t
 	}
 }
 
-/* The group's scales, 16 halves, times 2^24. */
-static void load_scales(const struct job *job, uint32_t tile, uint32_t group, uint64_t *scales)
+static const uint8_t *halves_of(const struct job *job, uint32_t tile, uint32_t group)
 {
-	const uint8_t *s = host(&job->cmd->s) +
-			   ((size_t)tile * job->segments + group) * 2 * BITNPU_TILE_ROWS;
-
-	for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
-		scales[r] = (uint64_t)bitnpu_half_to_fixed(s[2 * r] | s[2 * r + 1] << 8);
+	return host(&job->cmd->s) +
+	       ((size_t)tile * job->segments + group) * 2 * BITNPU_TILE_ROWS;
 }
 
-static void run_int64(const struct batch *batch, const struct job *job, uint32_t tile)
+/* Whether kernels can take all of a tile's scales. */
+static bool are_narrow(const struct job *job, uint32_t tile)
+{
+	const uint16_t *halves = (const uint16_t *)halves_of(job, tile, 0);
+	uint16_t wide = 0;
+
+	if (!job->kernel->scaled || job->segment > BITNPU_CPU_SCALED_COLUMNS)
+		return false;
+	for (uint32_t group = 0; group < job->segments; group++, halves += BITNPU_TILE_ROWS)
+		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
+			wide |= (halves[r] & 0x7fff) > BITNPU_CPU_NARROW_HALF;
+	return !wide;
+}
+
+static void run_narrow(const struct job *job, uint32_t tile, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const struct bitnpu_matmul *mm = &job->cmd->mm;
+	int32_t scales[BITNPU_CPU_SCALED_GROUPS][BITNPU_TILE_ROWS] __attribute__((aligned(64)));
+	const uint32_t lines = job->segment / mm->line_k, most = BITNPU_CPU_SCALED_GROUPS;
+	struct bitnpu_cpu_scaled in = {
+		.w = host(&job->cmd->w) + (size_t)tile * mm->lines * BITNPU_LINE_BYTES,
+		.group = lines,
+		.scales = (const int32_t(*)[BITNPU_TILE_ROWS])scales,
+		.x_sums = job->x_sums,
+	};
+
+	for (uint32_t group = 0; group < job->segments; group += most) {
+		const uint32_t left = job->segments - group, left_lines = mm->lines - group * lines;
+
+		in.column = group * job->segment;
+		in.lines = left_lines < most * lines ? left_lines : most * lines;
+		job->scales->convert(halves_of(job, tile, group), left < most ? left : most, scales);
+		job->kernel->scaled(&in, &job->x, totals);
+		in.w += (size_t)in.lines * BITNPU_LINE_BYTES;
+		in.x_sums += (size_t)most * job->x.rows;
+	}
+}
+
+/* Modulo 2^64 */
+static int64_t add_scaled(int64_t total, int64_t scale, int64_t sum)
+{
+	return (int64_t)((uint64_t)total + (uint64_t)scale * (uint64_t)sum);
+}
+
+/* Any scales, any groups. */
+static void run_wide(const struct job *job, uint32_t tile, int64_t (*totals)[BITNPU_TILE_ROWS])
 {
 	const struct bitnpu_matmul *mm = &job->cmd->mm;
 	const uint8_t *w = host(&job->cmd->w) + (size_t)tile * mm->lines * BITNPU_LINE_BYTES;
-	uint32_t lines = job->segment / mm->line_k, rows = job->x.rows;
+	const uint32_t lines = job->segment / mm->line_k, rows = job->x.rows;
 	int32_t sums[BITNPU_CPU_ROWS][BITNPU_TILE_ROWS];
-	uint64_t totals[BITNPU_CPU_ROWS][BITNPU_TILE_ROWS], scales[BITNPU_TILE_ROWS];
 
-	memset(totals, 0, rows * sizeof(totals[0]));
 	for (uint32_t group = 0; group < job->segments; group++) {
-		uint32_t first = group * lines, left = mm->lines - first;
+		const uint32_t first = group * lines, left = mm->lines - first;
+		const uint8_t *s = halves_of(job, tile, group);
+		int64_t scales[BITNPU_TILE_ROWS];
 
-		load_scales(job, tile, group, scales);
+		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
+			scales[r] = bitnpu_half_to_fixed(s[2 * r] | s[2 * r + 1] << 8);
 		job->kernel->sums(w + (size_t)first * BITNPU_LINE_BYTES, left < lines ? left : lines,
 				  &job->x, group * job->segment, sums);
 		for (uint32_t row = 0; row < rows; row++)
 			for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
-				totals[row][r] += scales[r] *
-						  (uint64_t)(int64_t)weight_sum(
-							  mm->weight_format, sums[row][r],
-							  job->x_sums[group * rows + row]);
+				totals[row][r] = add_scaled(
+					totals[row][r], scales[r],
+					weight_sum(mm->weight_format, sums[row][r],
+						   job->x_sums[group * rows + row]));
 	}
-	for (uint32_t row = 0; row < rows; row++)
-		memcpy(result(batch, job, tile, row, sizeof(int64_t)), totals[row],
-		       rows_of_tile(mm, tile) * sizeof(int64_t));
+}
+
+static void run_int64(const struct batch *batch, const struct job *job, uint32_t tile)
+{
+	static const uint8_t plain[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+	const uint32_t columns = rows_of_tile(&job->cmd->mm, tile);
+	int64_t totals[BITNPU_CPU_ROWS][BITNPU_TILE_ROWS];
+	const bool narrow = are_narrow(job, tile);
+	const uint8_t *order = narrow ? job->scales->order : plain;
+
+	memset(totals, 0, job->x.rows * sizeof(totals[0]));
+	if (narrow)
+		run_narrow(job, tile, totals);
+	else
+		run_wide(job, tile, totals);
+	for (uint32_t row = 0; row < job->x.rows; row++) {
+		int64_t *y = (int64_t *)result(batch, job, tile, row, sizeof(int64_t));
+
+		for (uint32_t r = 0; r < columns; r++)
+			y[r] = totals[row][order[r]];
+	}
 }
 
 static void tile_pass(void *arg, uint32_t index, unsigned int thread)
@@ -266,6 +328,7 @@ static uint32_t begin_round(struct batch *batch, const struct bitnpu_cpu_level *
 		job->x.columns = round_up(mm->k, BITNPU_CPU_BLOCK);
 		job->kernel = level->kernel(mm->weight_format, job->x.rows,
 					    mm->groups ? 1u << mm->group_shift : 0);
+		job->scales = level->scales;
 		job->segment = mm->groups ? 1u << mm->group_shift : job->x.columns;
 		job->segments = mm->groups ? mm->groups : 1;
 		same = find_same_x(batch, job);

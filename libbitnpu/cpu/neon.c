@@ -14,6 +14,7 @@
 
 #include "blocks.h"
 #include "libbitnpu/unroll.h"
+#include "scaled_neon.h"
 
 /* Rows of x in a block: 8 registers of sums each. */
 #define ROWS 2
@@ -128,8 +129,8 @@ INLINE void totals_add_to(const struct totals *totals, const uint32_t planes, in
 static void clear(int32_t (*sums)[BITNPU_TILE_ROWS], uint32_t rows)
 {
 	for (uint32_t row = 0; row < rows; row++)
-		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r++)
-			sums[row][r] = 0;
+		for (uint32_t r = 0; r < BITNPU_TILE_ROWS; r += 4)
+			vst1q_s32(sums[row] + r, vdupq_n_s32(0));
 }
 
 /* The quad at @x for every row of w. */
@@ -192,6 +193,18 @@ static void sums_binary_row(const uint8_t *w, uint32_t lines, const struct bitnp
 {
 	clear(sums, 1);
 	coded_row(w, lines, 8, 255 / 8, row_of(x, column), sums[0]);
+}
+
+static void scaled_ternary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			       int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_neon_scaled_row(in, x, 16, sums_ternary_row, totals[0]);
+}
+
+static void scaled_binary_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			      int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_neon_scaled_row(in, x, 32, sums_binary_row, totals[0]);
 }
 
 /* ---- blocks of rows -------------------------------------------------------------------------- */
@@ -299,6 +312,66 @@ static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cp
 	coded_sums(w, lines, 8, 255, x, column, sums);
 }
 
+/* One block of rows, the groups in @quads of codes; x_sums and totals begin with its first row. */
+INLINE void scaled_block(const int8_t *codes, uint32_t quads, uint32_t group, const uint32_t planes,
+			 const int32_t *x, const uint32_t width,
+			 const int32_t (*scales)[BITNPU_TILE_ROWS], const int32_t *x_sums,
+			 uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	for (; quads > 0; scales++, x_sums += rows) {
+		const uint32_t count = quads < group ? quads : group;
+		int32_t sums[ROWS][BITNPU_TILE_ROWS];
+
+		clear(sums, width);
+		add_block(codes, count, planes, planes == 8 ? 255 : 85, x, width, sums);
+		BITNPU_UNROLL
+		for (uint32_t r = 0; r < width; r++)
+			bitnpu_neon_add_scaled(totals[r], *scales, sums[r], x_sums[r], planes == 8);
+		codes += (size_t)count * BITNPU_LINE_BYTES;
+		x += count * width;
+		quads -= count;
+	}
+}
+
+INLINE void coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			 const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	const uint32_t chunk = CODE_BYTES / (planes * BITNPU_LINE_BYTES), group = in->group * planes;
+	int8_t codes[CODE_BYTES] __attribute__((aligned(64)));
+	struct bitnpu_cpu_block block;
+
+	for (uint32_t line = 0; line < in->lines; line += chunk) {
+		const uint32_t count = in->lines - line < chunk ? in->lines - line : chunk;
+		const uint32_t first = line / in->group;
+
+		expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
+		for (uint32_t row = 0; row < x->rows; row += block.width) {
+			const int32_t *x_sums = in->x_sums + (size_t)first * x->rows + row, *xs;
+
+			block = bitnpu_cpu_block_of(x->rows, row, ROWS);
+			xs = block_at(x, &block, in->column + line * planes * QUAD);
+			if (block.width == ROWS)
+				scaled_block(codes, count * planes, group, planes, xs, ROWS,
+					     in->scales + first, x_sums, x->rows, totals + row);
+			else
+				scaled_block(codes, count * planes, group, planes, xs, 1,
+					     in->scales + first, x_sums, x->rows, totals + row);
+		}
+	}
+}
+
+static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			   int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 4, totals);
+}
+
+static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			  int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	coded_scaled(in, x, 8, totals);
+}
+
 INLINE void byte_block(const uint8_t *w, uint32_t lines, const int32_t *x, const uint32_t width,
 		       int32_t (*sums)[BITNPU_TILE_ROWS])
 {
@@ -338,18 +411,24 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 	}
 }
 
+static void scaled_int8(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
+			int64_t (*totals)[BITNPU_TILE_ROWS])
+{
+	bitnpu_neon_scaled_int8(in, x, sums_int8, totals);
+}
+
 /* ---- the level ------------------------------------------------------------------------------- */
 
 static const struct bitnpu_cpu_kernel row_kernels[] = {
-	[BITNPU_W_TERNARY] = { "smlal", 1, lay_out, sums_ternary_row },
-	[BITNPU_W_BINARY] = { "smlal", 1, lay_out, sums_binary_row },
-	[BITNPU_W_INT8] = { "smull", 1, lay_out, sums_int8 },
+	[BITNPU_W_TERNARY] = { "smlal", 1, lay_out, sums_ternary_row, scaled_ternary_row },
+	[BITNPU_W_BINARY] = { "smlal", 1, lay_out, sums_binary_row, scaled_binary_row },
+	[BITNPU_W_INT8] = { "smull", 1, lay_out, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel block_kernels[] = {
-	[BITNPU_W_TERNARY] = { "smlal 2 rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "smlal 2 rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "smull 2 rows", 1, lay_out, sums_int8 },
+	[BITNPU_W_TERNARY] = { "smlal 2 rows", 1, lay_out, sums_ternary, scaled_ternary },
+	[BITNPU_W_BINARY] = { "smlal 2 rows", 1, lay_out, sums_binary, scaled_binary },
+	[BITNPU_W_INT8] = { "smull 2 rows", 1, lay_out, sums_int8, scaled_int8 },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
@@ -367,6 +446,7 @@ const struct bitnpu_cpu_level bitnpu_cpu_neon = {
 	.name = "neon",
 	.usable = usable,
 	.kernel = kernel,
+	.scales = &bitnpu_cpu_scales_neon,
 };
 
 #endif

@@ -66,9 +66,9 @@ static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_
 }
 
 static const struct bitnpu_cpu_kernel kernels[] = {
-	[BITNPU_W_TERNARY] = { "rows", 1, lay_out, sums_ternary },
-	[BITNPU_W_BINARY] = { "rows", 1, lay_out, sums_binary },
-	[BITNPU_W_INT8] = { "rows", 1, lay_out, sums_int8 },
+	[BITNPU_W_TERNARY] = { "rows", 1, lay_out, sums_ternary, NULL },
+	[BITNPU_W_BINARY] = { "rows", 1, lay_out, sums_binary, NULL },
+	[BITNPU_W_INT8] = { "rows", 1, lay_out, sums_int8, NULL },
 };
 
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,

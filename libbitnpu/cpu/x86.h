@@ -13,6 +13,14 @@
 /* Bits of XCR0: the two parts of the state of tiles. */
 #define BITNPU_X86_TILES (3u << 17)
 
+/** bitnpu_x86_f16c() - whether there is F16C (leaf 1, ECX bit 29) */
+static inline bool bitnpu_x86_f16c(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
+
 /** bitnpu_x86_avxvnni() - whether there is AVX-VNNI (leaf 7, subleaf 1, EAX bit 4) */
 static inline bool bitnpu_x86_avxvnni(void)
 {

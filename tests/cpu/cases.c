@@ -74,6 +74,25 @@ static void fill(struct plain_matmul *mm, enum fill how)
 	       (size_t)mm->n * mm->k);
 }
 
+/* Halves below 128 have an exponent of at most 21, in bits 10 to 14. */
+static void fill_scales(struct plain_matmul *mm, enum scales how, struct test_random *random)
+{
+	const uint64_t count = (uint64_t)mm->n * mm->groups;
+
+	for (uint64_t i = 0; i < count; i++) {
+		const uint16_t half = test_random_u64(random);
+
+		if (how == SCALES_LARGEST)
+			mm->s[i] = (half & 0x8000) | 0x57ff;
+		else if (how == SCALES_ANY)
+			mm->s[i] = half;
+		else
+			mm->s[i] = (half & 0x83ff) | test_random_below(random, 22) << 10;
+	}
+	if (how == SCALES_ONE_WIDE && count)
+		mm->s[test_random_below(random, count)] = test_random_below(random, 2) ? 0x5800 : 0xd800;
+}
+
 static void command_new(struct command *cmd, const struct shape *shape, const struct command *x_of,
 			struct test_random *random)
 {
@@ -86,6 +105,7 @@ static void command_new(struct command *cmd, const struct shape *shape, const st
 		need(NULL);
 	plain_matmul_random(mm, random);
 	fill(mm, shape->fill);
+	fill_scales(mm, shape->scales, random);
 	if (x_of)
 		memcpy(mm->x, x_of->plain.x, (size_t)mm->m * mm->k);
 	guarded_new(&cmd->x, plain_x_bytes(mm, x_stride), random);
@@ -143,9 +163,10 @@ static bool compare(const struct command *cmd, const struct shape *shape)
 		at++;
 	if (at == cmd->y.bo.size)
 		return true;
-	printf("# format %u, group shift %u, %u x %u x %u, fill %d: byte %zu, row %zu, element %zu\n",
-	       shape->weight_format, shape->group_shift, shape->m, shape->n, shape->k, shape->fill,
-	       at, at / cmd->y_stride, at % cmd->y_stride / plain_y_size(&cmd->plain));
+	printf("# format %u, group shift %u, %u x %u x %u, fill %d, scales %d: ", shape->weight_format,
+	       shape->group_shift, shape->m, shape->n, shape->k, shape->fill, shape->scales);
+	printf("byte %zu, row %zu, element %zu\n", at, at / cmd->y_stride,
+	       at % cmd->y_stride / plain_y_size(&cmd->plain));
 	return false;
 }
 

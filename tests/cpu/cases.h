@@ -24,6 +24,22 @@ enum fill {
 };
 
 /**
+ * enum scales - what the scales are
+ * @SCALES_NARROW: less than 128, which kernels multiply themselves
+ * @SCALES_LARGEST: the largest of these, of either sign
+ * @SCALES_ONE_WIDE: less than 128, but one that is 128 or -128
+ * @SCALES_ANY: any half, also those that are no numbers elsewhere
+ */
+enum scales {
+	SCALES_NARROW,
+	SCALES_LARGEST,
+	SCALES_ONE_WIDE,
+	SCALES_ANY,
+};
+
+#define SCALES_KINDS 4
+
+/**
  * struct shape - a MATMUL
  * @weight_format: BITNPU_W_*
  * @group_shift: 0 for INT32, else INT64's
@@ -31,11 +47,13 @@ enum fill {
  * @n: rows of w
  * @k: columns
  * @fill: of x and w
+ * @scales: of the groups
  */
 struct shape {
 	uint8_t weight_format, group_shift;
 	uint32_t m, n, k;
 	enum fill fill;
+	enum scales scales;
 };
 
 /**

@@ -80,6 +80,7 @@ static bool check_columns(struct run *run)
 	return right;
 }
 
+/* Also more groups than scales are made ready for at once. */
 static bool check_groups(struct run *run)
 {
 	static const uint32_t rows[] = { 1, 2, 4, 7, 9, 16, 34 };
@@ -89,12 +90,14 @@ static bool check_groups(struct run *run)
 		for (uint8_t shift = BITNPU_GROUP_SHIFT_MIN; shift <= BITNPU_GROUP_SHIFT_MAX; shift++) {
 			for (uint32_t j = 0; j < COUNT(rows); j++) {
 				uint32_t most = shift < 10 ? 4u << shift : 4000;
+				uint32_t least = j < 2 && shift < 7 ? 300u << shift : 1;
 				struct shape shape = {
 					.weight_format = format,
 					.group_shift = shift,
 					.m = rows[j],
 					.n = 1 + test_random_below(&run->random, 20),
-					.k = 1 + test_random_below(&run->random, most),
+					.k = least + test_random_below(&run->random, most),
+					.scales = (shift + j) % SCALES_KINDS,
 				};
 
 				right = check(run, &shape) && right;
@@ -109,6 +112,7 @@ static bool check_extremes(struct run *run)
 {
 	static const uint32_t columns[] = { 64, 1000, 9000, BITNPU_MAX_K };
 	static const uint32_t rows[] = { 1, 2, 3, 9, 17 };
+	static const uint8_t shifts[] = { 0, 6, 0, 16, 0, 5, 0, 8, 0, 10 };
 	bool right = true;
 
 	for (uint8_t format = 0; format < FORMATS; format++) {
@@ -117,11 +121,12 @@ static bool check_extremes(struct run *run)
 				uint32_t k = columns[i / COUNT(rows)];
 				struct shape shape = {
 					.weight_format = format,
-					.group_shift = i % 2 ? 16 : 0,
+					.group_shift = shifts[i % COUNT(shifts)],
 					.m = rows[i % COUNT(rows)],
 					.n = k > 5000 ? 1 : 33,
 					.k = k,
 					.fill = fill,
+					.scales = i % 7 ? SCALES_LARGEST : SCALES_ANY,
 				};
 
 				right = check(run, &shape) && right;
@@ -168,6 +173,7 @@ static bool check_random(struct run *run)
 
 		if (test_random_below(&run->random, 2))
 			shape.group_shift = 5 + test_random_below(&run->random, 12);
+		shape.scales = test_random_below(&run->random, SCALES_KINDS);
 		right = check(run, &shape) && right;
 	}
 	return right;

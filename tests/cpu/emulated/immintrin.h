@@ -16,6 +16,7 @@
 #include <simde/x86/avx2.h>
 #include <simde/x86/avx512.h>
 #include <simde/x86/avx512/dpbusd.h>
+#include <simde/x86/f16c.h>
 
 /* Missing in version 0.7. */
 #ifndef _mm512_srai_epi32
