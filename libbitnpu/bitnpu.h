@@ -6,7 +6,8 @@
  * - Functions that can fail return 0 or a negative errno and, when @err is not NULL, say why in one
  *   line.  On error no output argument is written and nothing is left behind.
  * - An object may be used from several threads unless its description says otherwise.
- * - The library never prints, never exits and keeps no global state but its worker threads, which are
+ * - The library never prints, never exits and keeps no global state but its worker threads, which
+ * are
  *   there while a device or session is that uses them.
  */
 #ifndef BITNPU_H
@@ -85,10 +86,12 @@ struct bitnpu_device_info {
 
 /**
  * bitnpu_set_threads() - how many threads the process's work on the host is shared among
- * @threads: the caller's own included; 0 for one a processor that the process may use (sched_setaffinity())
+ * @threads: the caller's own included; 0 for one a processor that the process may use
+ *	(sched_setaffinity())
  * @err: optional
  *
- * Return: 0, -EINVAL over %BITNPU_MAX_THREADS, -EBUSY while a device or session is open that uses them.
+ * Return: 0, -EINVAL over %BITNPU_MAX_THREADS, -EBUSY while a device or session is open that uses
+ * them.
  */
 BITNPU_API int bitnpu_set_threads(unsigned int threads, struct bitnpu_error *err);
 
@@ -159,7 +162,8 @@ BITNPU_API int bitnpu_bo_create(struct bitnpu_context *ctx, uint64_t size, uint3
 BITNPU_API int bitnpu_bo_import(struct bitnpu_context *ctx, const void *ptr, uint64_t size,
 				uint32_t flags, struct bitnpu_bo **bo, struct bitnpu_error *err);
 
-/** bitnpu_bo_destroy() - drop the caller's reference (NULL is ignored); command lists hold their own */
+/** bitnpu_bo_destroy() - drop the caller's reference (NULL is ignored); command lists hold their
+ * own */
 BITNPU_API void bitnpu_bo_destroy(struct bitnpu_bo *bo);
 /** bitnpu_bo_address() - Return: device virtual address of the first byte, page-aligned, not 0 */
 BITNPU_API uint64_t bitnpu_bo_address(const struct bitnpu_bo *bo);
@@ -200,7 +204,8 @@ struct bitnpu_fence;
  */
 BITNPU_API int bitnpu_cmdlist_create(struct bitnpu_context *ctx, const void *cmds, size_t bytes,
 				     struct bitnpu_cmdlist **list, struct bitnpu_error *err);
-/** bitnpu_cmdlist_destroy() - drop the caller's reference (NULL is ignored); queued jobs hold theirs */
+/** bitnpu_cmdlist_destroy() - drop the caller's reference (NULL is ignored); queued jobs hold
+ * theirs */
 BITNPU_API void bitnpu_cmdlist_destroy(struct bitnpu_cmdlist *list);
 
 /** bitnpu_queue_create() - a queue whose jobs run in order; bitnpu_queue_destroy() */
@@ -218,8 +223,8 @@ BITNPU_API void bitnpu_queue_destroy(struct bitnpu_queue *queue);
  * @done: signals when the job has ended; bitnpu_fence_destroy(); may be NULL
  * @err: optional
  *
- * Returns at once.  A submission waiting for a fence that never signals waits for ever: its queue can
- * then not be destroyed.
+ * Returns at once.  A submission waiting for a fence that never signals waits for ever: its queue
+ * can then not be destroyed.
  */
 BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 				   struct bitnpu_fence *const *wait, size_t wait_count,
@@ -231,8 +236,8 @@ BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmd
  * @list: of the same context as @queue
  * @err: optional
  *
- * What bitnpu_queue_submit() and bitnpu_fence_wait() do, in one call: where the host's processors are the
- * device and nothing is in front, the calling thread runs the list and no other is woken.
+ * What bitnpu_queue_submit() and bitnpu_fence_wait() do, in one call: where the host's processors
+ * are the device and nothing is in front, the calling thread runs the list and no other is woken.
  *
  * Return: 0, or how the job failed.
  */
@@ -249,11 +254,11 @@ BITNPU_API int bitnpu_queue_run(struct bitnpu_queue *queue, struct bitnpu_cmdlis
  *
  * A wait with %BITNPU_WAIT_FOREVER may run the job on the calling thread.
  *
- * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A device
- * that the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address, -ETIMEDOUT when
- * the job made no progress, -EIO when the device failed, -ENODEV when it is gone.  After the first of these,
- * other jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when submitted later: create a new
- * context.
+ * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A
+ * device that the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address,
+ * -ETIMEDOUT when the job made no progress, -EIO when the device failed, -ENODEV when it is gone. 
+ * After the first of these, other jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when
+ * submitted later: create a new context.
  */
 BITNPU_API int bitnpu_fence_wait(struct bitnpu_fence *fence, int64_t timeout_ns,
 				 struct bitnpu_error *err);
@@ -263,8 +268,8 @@ BITNPU_API void bitnpu_fence_destroy(struct bitnpu_fence *fence);
 /**
  * bitnpu_fence_export_fd() - the end of a job as a sync_file
  * @fence: of a job on a device that the kernel drives ("accel"), or an imported one
- * @fd: a new descriptor, the caller's: readable for poll() when the job has ended; SYNC_IOC_FILE_INFO
- *	tells how.  Other drivers and processes can wait for it
+ * @fd: a new descriptor, the caller's: readable for poll() when the job has ended;
+ *	SYNC_IOC_FILE_INFO tells how.  Other drivers and processes can wait for it
  * @err: optional
  *
  * While the job waits for a fence of an engine without sync_files, so does this.
@@ -451,8 +456,8 @@ struct bitnpu_sampler;
  * @repeat_last: how many tokens are recent, at most 2^20
  * @seed: of the random numbers; the same seed, logits and parameters give the same tokens anywhere
  *
- * They apply in this order: repeat penalty, top-k, top-p, min-p, and the temperature last, so that it
- * does not change which tokens are kept.
+ * They apply in this order: repeat penalty, top-k, top-p, min-p, and the temperature last, so that
+ * it does not change which tokens are kept.
  */
 struct bitnpu_sampler_params {
 	float temperature;
@@ -500,15 +505,32 @@ typedef void bitnpu_trace_fn(void *user, int layer, const char *name, enum bitnp
 			     const void *data, size_t bytes);
 
 /**
+ * enum bitnpu_step - where the float operations between the matmuls run
+ * @BITNPU_STEP_AUTO: on the device if it has the float commands and is not the host's own
+ *	processors
+ * @BITNPU_STEP_HOST: on the host, which then submits a list for each group of matmuls
+ * @BITNPU_STEP_DEVICE: on the device, where the KV cache then is too: one list a step
+ *
+ * The results are the same, bit for bit.
+ */
+enum bitnpu_step {
+	BITNPU_STEP_AUTO,
+	BITNPU_STEP_HOST,
+	BITNPU_STEP_DEVICE,
+};
+
+/**
  * struct bitnpu_session_params - all zero is the default
  * @n_ctx: positions of the KV cache, 0 for the smaller of the model's own and 4096
  * @n_batch: tokens of one prefill step, 0 for 128
- * @trace: optional
+ * @step: &enum bitnpu_step; a device that lacks commands for BITNPU_STEP_DEVICE is -ENOTSUP
+ * @trace: optional; it cuts a step on the device into a list up to each result that it sees
  * @trace_user: handed to @trace
  */
 struct bitnpu_session_params {
 	uint32_t n_ctx;
 	uint32_t n_batch;
+	uint32_t step;
 	bitnpu_trace_fn *trace;
 	void *trace_user;
 };
@@ -524,12 +546,14 @@ struct bitnpu_session_params {
  * @weight_bytes: packed weights a decode step reads
  * @kv_bytes: KV cache
  * @device_bytes: buffers created on the device
+ * @step: BITNPU_STEP_HOST or BITNPU_STEP_DEVICE
  */
 struct bitnpu_session_stats {
 	uint64_t prefill_tokens, decode_tokens;
 	uint64_t prefill_ns, decode_ns, device_ns;
 	uint64_t submissions;
 	uint64_t weight_bytes, kv_bytes, device_bytes;
+	uint32_t step;
 };
 
 /**
@@ -560,17 +584,19 @@ BITNPU_API int bitnpu_session_eval(struct bitnpu_session *session, const uint32_
 				   size_t count, const float **logits, struct bitnpu_error *err);
 /**
  * bitnpu_sessions_eval() - run one token of each of several sessions through the model at once
- * @sessions: different ones of one model with the same n_ctx, without a trace.  They run on the first
- *	one's device, whose n_batch is the most; what they do is counted in its statistics
+ * @sessions: different ones of one model with the same n_ctx, without a trace.  They run on the
+ *	first one's device, whose n_batch is the most; what they do is counted in its statistics. 
+ *	With one whose steps stay on the device, they run one after the other, each on its own
  * @tokens: one a session, following what its KV cache holds
  * @count: how many
  * @logits: for each session what bitnpu_session_eval() would give, bit for bit
  * @err: optional
  *
- * The weights are read once for all of them: decoding several texts costs little more than one.
+ * With the float operations on the host the weights are read once for all of them: decoding several
+ * texts costs little more than one.
  *
- * Return: as bitnpu_session_eval(), -EINVAL too for sessions that do not go together; every KV cache is
- * then as before the call.
+ * Return: as bitnpu_session_eval(), -EINVAL too for sessions that do not go together; every KV
+ * cache is then as before the call.
  */
 BITNPU_API int bitnpu_sessions_eval(struct bitnpu_session *const *sessions, const uint32_t *tokens,
 				    size_t count, const float **logits, struct bitnpu_error *err);

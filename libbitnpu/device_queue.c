@@ -2,8 +2,8 @@
 /*
  * Handing jobs over to the queue of a device.
  *
- * The device runs them in order and signals their ends itself; what a job held is freed by whoever looks
- * first: a waiter, or the next submission.
+ * The device runs them in order and signals their ends itself; what a job held is freed by whoever
+ * looks first: a waiter, or the next submission.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -17,8 +17,8 @@ int bitnpu_device_queue_create(struct bitnpu_context *ctx, struct bitnpu_device_
  * @job: on success the queue's, with the reference to its fence
  * @err: why not
  *
- * Sleeps while one of the fences that @job waits for is of a job that no device has got.  Fails when one of
- * them has failed.
+ * Sleeps while one of the fences that @job waits for is of a job that no device has got.  Fails
+ * when one of them has failed.
  */
 int bitnpu_device_queue_push(struct bitnpu_device_queue *queue, struct bitnpu_job *job,
 			     struct bitnpu_error *err);

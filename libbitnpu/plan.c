@@ -26,8 +26,8 @@ enum bitnpu_stage bitnpu_stage_of(enum bitnpu_matrix matrix)
 	}
 }
 
-static struct bitnpu_cmd_matmul matmul(const struct bitnpu_session *s,
-				       const struct bitnpu_site *site, uint32_t m)
+struct bitnpu_cmd_matmul bitnpu_matmul_of(const struct bitnpu_session *s,
+					  const struct bitnpu_site *site, uint32_t m)
 {
 	const struct bitnpu_weights *w = site->w;
 
@@ -56,17 +56,24 @@ static int build_stage(struct bitnpu_session *s, uint32_t layer, enum bitnpu_sta
 
 	for (int matrix = 0; matrix < BITNPU_MATRICES; matrix++)
 		if (bitnpu_stage_of(matrix) == stage)
-			cmds[count++] = matmul(s, &s->sites[layer * BITNPU_MATRICES + matrix], m);
+			cmds[count++] = bitnpu_matmul_of(
+				s, &s->sites[layer * BITNPU_MATRICES + matrix], m);
 	return bitnpu_cmdlist_create(s->ctx, cmds, count * sizeof(cmds[0]), list, err);
 }
 
-static void free_plan(const struct bitnpu_session *s, struct bitnpu_plan *plan)
+void bitnpu_lists_free(struct bitnpu_lists *lists)
 {
-	size_t count = (size_t)s->model->info.n_layer * BITNPU_STAGES;
+	for (size_t i = 0; i < lists->count; i++)
+		bitnpu_cmdlist_destroy(lists->list[i]);
+	free(lists->list);
+	*lists = (struct bitnpu_lists){ 0 };
+}
 
-	for (size_t i = 0; plan->lists && i < count; i++)
-		bitnpu_cmdlist_destroy(plan->lists[i]);
-	free(plan->lists);
+static void free_plan(struct bitnpu_plan *plan)
+{
+	bitnpu_lists_free(&plan->lists);
+	bitnpu_lists_free(&plan->with_head);
+	bitnpu_bo_destroy(plan->input);
 	*plan = (struct bitnpu_plan){ 0 };
 }
 
@@ -74,15 +81,17 @@ static int build_plan(struct bitnpu_session *s, uint32_t m, struct bitnpu_plan *
 		      struct bitnpu_error *err)
 {
 	size_t count = (size_t)s->model->info.n_layer * BITNPU_STAGES;
+	struct bitnpu_lists *lists = &plan->lists;
 	int ret = 0;
 
-	plan->lists = calloc(count, sizeof(struct bitnpu_cmdlist *));
-	if (!plan->lists)
+	lists->list = calloc(count, sizeof(struct bitnpu_cmdlist *));
+	if (!lists->list)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
-	for (size_t i = 0; !ret && i < count; i++)
-		ret = build_stage(s, i / BITNPU_STAGES, i % BITNPU_STAGES, m, &plan->lists[i], err);
+	for (; !ret && lists->count < count; lists->count += !ret)
+		ret = build_stage(s, lists->count / BITNPU_STAGES, lists->count % BITNPU_STAGES, m,
+				  &lists->list[lists->count], err);
 	if (ret)
-		free_plan(s, plan);
+		free_plan(plan);
 	else
 		plan->m = m;
 	return ret;
@@ -95,7 +104,7 @@ int bitnpu_plan_head(struct bitnpu_session *s, uint32_t rows, struct bitnpu_cmdl
 	int ret = 0;
 
 	for (uint32_t i = 0; i < s->head_slices; i++)
-		cmds[i] = matmul(s, &s->head[i], rows);
+		cmds[i] = bitnpu_matmul_of(s, &s->head[i], rows);
 	if (!s->head_lists[rows - 1])
 		ret = bitnpu_cmdlist_create(s->ctx, cmds, s->head_slices * sizeof(cmds[0]),
 					    &s->head_lists[rows - 1], err);
@@ -109,36 +118,39 @@ static bool is_kept(const struct bitnpu_session *s, const struct bitnpu_plan *pl
 	return plan->m == 1 || plan->m == s->params.n_batch;
 }
 
-int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **out,
-		    struct bitnpu_error *err)
+struct bitnpu_plan *bitnpu_plan_find(struct bitnpu_session *s, uint32_t m)
 {
 	struct bitnpu_plan *oldest = NULL;
-	int ret;
 
 	for (int i = 0; i < BITNPU_PLANS; i++) {
 		struct bitnpu_plan *plan = &s->plans[i];
 
-		if (plan->m == m) {
-			plan->last_use = ++s->uses;
-			*out = plan;
-			return 0;
-		}
+		if (plan->m == m)
+			return plan;
 		if (!is_kept(s, plan) && (!oldest || plan->last_use < oldest->last_use))
 			oldest = plan;
 	}
-	free_plan(s, oldest);
-	ret = build_plan(s, m, oldest, err);
+	free_plan(oldest);
+	return oldest;
+}
+
+int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **out,
+		    struct bitnpu_error *err)
+{
+	struct bitnpu_plan *plan = bitnpu_plan_find(s, m);
+	int ret = plan->m ? 0 : build_plan(s, m, plan, err);
+
 	if (ret)
 		return ret;
-	oldest->last_use = ++s->uses;
-	*out = oldest;
+	plan->last_use = ++s->uses;
+	*out = plan;
 	return 0;
 }
 
 void bitnpu_plan_free_all(struct bitnpu_session *s)
 {
 	for (int i = 0; i < BITNPU_PLANS; i++)
-		free_plan(s, &s->plans[i]);
+		free_plan(&s->plans[i]);
 	for (uint32_t i = 0; s->head_lists && i < s->head_rows; i++)
 		bitnpu_cmdlist_destroy(s->head_lists[i]);
 	free(s->head_lists);

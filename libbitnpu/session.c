@@ -4,7 +4,7 @@
 #include <fenv.h>
 #include <stdlib.h>
 
-#include "session.h"
+#include "device_step.h"
 
 #define DEFAULT_N_CTX	4096
 #define DEFAULT_N_BATCH	128
@@ -34,19 +34,36 @@ static int set_params(struct bitnpu_session *s, const struct bitnpu_session_para
 	return 0;
 }
 
+/* Return: 1 when steps stay on the device, 0 when not, or an error. */
+static int choose_step(const struct bitnpu_session *s, struct bitnpu_error *err)
+{
+	switch (s->params.step) {
+	case BITNPU_STEP_AUTO:
+		/* The host's processors gain nothing by being their own device. */
+		return !bitnpu_device_get_info(s->dev)->host && !bitnpu_device_can_step(s, NULL);
+	case BITNPU_STEP_HOST:
+		return 0;
+	case BITNPU_STEP_DEVICE:
+		return bitnpu_device_can_step(s, err) ?: 1;
+	default:
+		return bitnpu_fail(err, -EINVAL, "step %u: undefined", s->params.step);
+	}
+}
+
 static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
 }
 
-static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
+/* What is all zero but for the last when steps stay on the device. */
+static int create_scratch(struct bitnpu_session *s, bool on_device, struct bitnpu_error *err)
 {
 	const struct bitnpu_model_info *info = &s->model->info;
 	struct bitnpu_scratch *f = &s->scratch;
 	size_t q = (size_t)info->n_head * info->head_dim;
 	size_t kv = (size_t)info->n_head_kv * info->head_dim;
-	size_t group = info->n_head / info->n_head_kv, batch = s->params.n_batch;
-	size_t rows = larger(info->n_head, bitnpu_pool_threads(s->pool) * group);
+	size_t group = info->n_head / info->n_head_kv, batch = on_device ? 0 : s->params.n_batch;
+	size_t rows = on_device ? 0 : larger(info->n_head, bitnpu_pool_threads(s->pool) * group);
 	const struct {
 		float **part;
 		size_t floats;
@@ -88,7 +105,8 @@ static int create_scratch(struct bitnpu_session *s, struct bitnpu_error *err)
 /* Room for the sums of any matrix. */
 static int create_trace_rows(struct bitnpu_session *s, struct bitnpu_error *err)
 {
-	size_t most = (size_t)s->head[0].w->n * bitnpu_sum_bytes(s->head[0].w);
+	size_t most = larger((size_t)s->head[0].w->n * bitnpu_sum_bytes(s->head[0].w),
+			     (size_t)s->model->info.n_embd * sizeof(float) * s->params.n_batch);
 
 	if (!s->params.trace)
 		return 0;
@@ -105,10 +123,21 @@ static int create_trace_rows(struct bitnpu_session *s, struct bitnpu_error *err)
 	return 0;
 }
 
-static int create_on_device(struct bitnpu_session *s, struct bitnpu_error *err)
+/* The lists of a step of one token, so that what the device refuses is known now. */
+static int create_plan(struct bitnpu_session *s, struct bitnpu_error *err)
 {
 	const struct bitnpu_plan *plan;
 	struct bitnpu_cmdlist *head;
+	int ret;
+
+	if (s->device)
+		return bitnpu_device_plan_get(s, 1, true, &plan, err);
+	ret = bitnpu_plan_head(s, 1, &head, err);
+	return ret ? ret : bitnpu_plan_get(s, 1, &plan, err);
+}
+
+static int create_on_device(struct bitnpu_session *s, bool on_device, struct bitnpu_error *err)
+{
 	int ret = bitnpu_context_create(s->dev, &s->ctx, err);
 
 	if (!ret)
@@ -117,11 +146,9 @@ static int create_on_device(struct bitnpu_session *s, struct bitnpu_error *err)
 		ret = bitnpu_session_import(s, err);
 	if (!ret)
 		ret = bitnpu_session_buffers(s, err);
-	if (!ret)
-		ret = bitnpu_plan_head(s, 1, &head, err);
-	if (!ret)
-		ret = bitnpu_plan_get(s, 1, &plan, err);
-	return ret;
+	if (!ret && on_device)
+		ret = bitnpu_device_state_create(s, err);
+	return ret ? ret : create_plan(s, err);
 }
 
 int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
@@ -130,6 +157,7 @@ int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
 {
 	const struct bitnpu_model_info *info = &model->info;
 	struct bitnpu_session *s = calloc(1, sizeof(*s));
+	bool on_device = false;
 	int ret;
 
 	if (!s)
@@ -137,24 +165,32 @@ int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
 	s->model = model;
 	s->dev = dev;
 	ret = set_params(s, params, err);
+	if (!ret) {
+		ret = choose_step(s, err);
+		on_device = ret > 0;
+		ret = ret < 0 ? ret : 0;
+	}
 	if (!ret)
 		s->pool = bitnpu_pool_get();
 	if (!ret && !s->pool)
 		ret = bitnpu_fail(err, -ENOMEM, "session: out of memory");
-	if (!ret)
+	if (!ret && !on_device)
 		ret = bitnpu_kv_create(&s->kv, info->n_layer, info->n_head_kv, info->head_dim,
 				       s->params.n_ctx, err);
 	if (!ret)
-		ret = create_scratch(s, err);
+		ret = create_scratch(s, on_device, err);
 	if (!ret)
-		ret = create_on_device(s, err);
+		ret = create_on_device(s, on_device, err);
 	if (!ret)
 		ret = create_trace_rows(s, err);
 	if (ret) {
 		bitnpu_session_destroy(s);
 		return ret;
 	}
-	s->stats.kv_bytes = s->kv.bytes;
+	if (!on_device)
+		s->stats.kv_bytes = s->kv.bytes;
+	s->params.step = on_device ? BITNPU_STEP_DEVICE : BITNPU_STEP_HOST;
+	s->stats.step = s->params.step;
 	*out = s;
 	return 0;
 }
@@ -164,6 +200,7 @@ void bitnpu_session_destroy(struct bitnpu_session *s)
 	if (!s)
 		return;
 	bitnpu_plan_free_all(s);
+	bitnpu_device_state_destroy(s);
 	bitnpu_bo_destroy(s->y);
 	bitnpu_bo_destroy(s->x);
 	bitnpu_session_unimport(s);
@@ -194,11 +231,18 @@ static int check_tokens(const struct bitnpu_session *s, const uint32_t *tokens, 
 	return 0;
 }
 
+static int step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
+		struct bitnpu_error *err)
+{
+	return s->device ? bitnpu_device_step(s, tokens, m, head, err) :
+			   bitnpu_step(s, tokens, m, head, err);
+}
+
 static int timed_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
 		      struct bitnpu_error *err)
 {
 	uint64_t begin = bitnpu_now_ns();
-	int ret = bitnpu_step(s, tokens, m, head, err);
+	int ret = step(s, tokens, m, head, err);
 
 	if (ret)
 		return ret;
@@ -284,6 +328,23 @@ static int check_members(struct bitnpu_session *const *members, const uint32_t *
 	return 0;
 }
 
+/* A cache on a device belongs to its session's address space: there, one session after the other.
+ * */
+static int step_together(struct bitnpu_session *const *sessions, const uint32_t *tokens,
+			 size_t count, struct bitnpu_error *err)
+{
+	bool on_device = false;
+	int ret = 0;
+
+	for (size_t i = 0; i < count; i++)
+		on_device = on_device || sessions[i]->device;
+	if (!on_device)
+		return bitnpu_step_together(sessions, tokens, count, err);
+	for (size_t i = 0; !ret && i < count; i++)
+		ret = step(sessions[i], &tokens[i], 1, true, err);
+	return ret;
+}
+
 int bitnpu_sessions_eval(struct bitnpu_session *const *sessions, const uint32_t *tokens, size_t count,
 			 const float **logits, struct bitnpu_error *err)
 {
@@ -295,7 +356,7 @@ int bitnpu_sessions_eval(struct bitnpu_session *const *sessions, const uint32_t 
 		return ret;
 	fegetenv(&env);
 	fesetenv(FE_DFL_ENV);
-	ret = bitnpu_step_together(sessions, tokens, count, err);
+	ret = step_together(sessions, tokens, count, err);
 	fesetenv(&env);
 	if (ret)
 		return ret;

@@ -2,10 +2,10 @@
 /*
  * What the files of a session share.
  *
- * A session belongs to one thread at a time, which shares work out to the pool, and takes no lock of its
- * own.  Host and device alternate:
- * the host writes quantized activations to the x buffer, submits the command list of a stage, waits,
- * and reads the exact sums from the y buffer.  Nothing here knows an engine.
+ * A session belongs to one thread at a time, which shares work out to the pool, and takes no lock
+ * of its own.  Host and device alternate:
+ * the host writes quantized activations to the x buffer, submits the command list of a stage,
+ * waits, and reads the exact sums from the y buffer.  Nothing here knows an engine.
  */
 #ifndef BITNPU_SESSION_H
 #define BITNPU_SESSION_H
@@ -39,15 +39,28 @@ struct bitnpu_site {
 };
 
 /**
+ * struct bitnpu_lists - command lists
+ * @list: the lists, NULL before there are any
+ * @count: how many
+ */
+struct bitnpu_lists {
+	struct bitnpu_cmdlist **list;
+	size_t count;
+};
+
+/**
  * struct bitnpu_plan - the command lists of a step of @m tokens
  * @m: tokens, 0 when there is no plan
  * @last_use: of the session's use counter, for replacement
- * @lists: by block and &enum bitnpu_stage
+ * @lists: by block and &enum bitnpu_stage; of a step on the device all blocks' in order
+ * @with_head: of a step on the device likewise, and the head's
+ * @input: of a step on the device: @m token entries, then the residual stream (device_step.h)
  */
 struct bitnpu_plan {
 	uint32_t m;
 	uint64_t last_use;
-	struct bitnpu_cmdlist **lists;
+	struct bitnpu_lists lists, with_head;
+	struct bitnpu_bo *input;
 };
 
 /* Plans kept: of one token, of a whole batch, and of some remainders of prompts. */
@@ -100,6 +113,7 @@ struct bitnpu_scratch {
  * @head_lists: the head for 1 to @head_rows tokens, each built on first use
  * @head_rows: tokens whose sums of the head y has room for
  * @uses: counts bitnpu_plan_get()
+ * @device: what whole steps on the device need, NULL when the host has the float operations
  * @kv: keys and values of the tokens so far
  * @scratch: host floats
  * @trace_rows: sums without padding, when there is a trace callback
@@ -124,6 +138,7 @@ struct bitnpu_session {
 	struct bitnpu_cmdlist **head_lists;
 	uint32_t head_rows;
 	uint64_t uses;
+	struct bitnpu_device_state *device;
 	struct bitnpu_kv_cache kv;
 	struct bitnpu_scratch scratch;
 	unsigned char *trace_rows;
@@ -131,7 +146,8 @@ struct bitnpu_session {
 	struct bitnpu_session_stats stats;
 };
 
-/** bitnpu_row_bytes() - Return: bytes of a row of @n elements, a multiple of the address alignment */
+/** bitnpu_row_bytes() - Return: bytes of a row of @n elements, a multiple of the address alignment
+ * */
 static inline uint32_t bitnpu_row_bytes(uint32_t n, uint32_t element)
 {
 	return (n * element + BITNPU_ADDR_ALIGN - 1) / BITNPU_ADDR_ALIGN * BITNPU_ADDR_ALIGN;
@@ -151,14 +167,35 @@ void bitnpu_session_unimport(struct bitnpu_session *s);
 /** bitnpu_session_buffers() - create x and y for n_batch rows and place the sums of each matrix */
 int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err);
 
+/** bitnpu_session_run() - submit a list and wait for its end; counted in the statistics */
+int bitnpu_session_run(struct bitnpu_session *s, struct bitnpu_cmdlist *list,
+		       struct bitnpu_error *err);
+
+/** bitnpu_trace() - hand a result to the trace callback, if there is one */
+void bitnpu_trace(const struct bitnpu_session *s, int layer, const char *name,
+		  enum bitnpu_element element, const void *data, size_t bytes);
+/** bitnpu_trace_sums() - likewise @rows rows of a matrix's sums in @y, the y buffer's contents */
+void bitnpu_trace_sums(const struct bitnpu_session *s, uint32_t layer, enum bitnpu_matrix matrix,
+		       uint32_t rows, const unsigned char *y);
+/** bitnpu_element_of() - Return: the type of a matrix's sums */
+enum bitnpu_element bitnpu_element_of(const struct bitnpu_weights *w);
+
 /** bitnpu_stage_of() - Return: the stage whose list holds @matrix */
 enum bitnpu_stage bitnpu_stage_of(enum bitnpu_matrix matrix);
 /** bitnpu_plan_head() - the head's list for @rows tokens, up to head_rows; the session owns it */
 int bitnpu_plan_head(struct bitnpu_session *s, uint32_t rows, struct bitnpu_cmdlist **list,
 		     struct bitnpu_error *err);
-/** bitnpu_plan_get() - the lists of a step of @m tokens, built on first use; the session owns them */
+/** bitnpu_plan_get() - the lists of a step of @m tokens, built on first use; the session owns them
+ * */
 int bitnpu_plan_get(struct bitnpu_session *s, uint32_t m, const struct bitnpu_plan **plan,
 		    struct bitnpu_error *err);
+/** bitnpu_plan_find() - Return: the plan of @m tokens, or an empty one (its m is 0) in its place */
+struct bitnpu_plan *bitnpu_plan_find(struct bitnpu_session *s, uint32_t m);
+/** bitnpu_lists_free() - free lists, also half-made */
+void bitnpu_lists_free(struct bitnpu_lists *lists);
+/** bitnpu_matmul_of() - Return: the command of a matrix on @m rows of x */
+struct bitnpu_cmd_matmul bitnpu_matmul_of(const struct bitnpu_session *s,
+					  const struct bitnpu_site *site, uint32_t m);
 /** bitnpu_plan_free_all() - free every plan and the head's list */
 void bitnpu_plan_free_all(struct bitnpu_session *s);
 
@@ -170,7 +207,8 @@ void bitnpu_plan_free_all(struct bitnpu_session *s);
  * @head: whether to compute logits after the last token
  * @err: optional
  *
- * The tokens take positions @s->position on, which is left unchanged; the KV cache has room for them.
+ * The tokens take positions @s->position on, which is left unchanged; the KV cache has room for
+ * them.
  */
 int bitnpu_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_t m, bool head,
 		struct bitnpu_error *err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* A session's memory on the device: the model's matrices, mapped in place, and the x and y buffers. */
+/* A session's memory on the device: the model's matrices, mapped in place, and the x and y buffers.
+ * */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -69,11 +70,25 @@ void bitnpu_session_unimport(struct bitnpu_session *s)
 	free(s->sites);
 }
 
-/* Place the sums of a matrix after @used bytes of y.  Return: bytes used then. */
-static uint64_t place(struct bitnpu_site *site, uint64_t used, uint32_t rows)
+static uint32_t sums_stride(const struct bitnpu_site *site)
+{
+	return bitnpu_row_bytes(site->w->n, bitnpu_sum_bytes(site->w));
+}
+
+/* GATE has one stride for both of its inputs. */
+static uint32_t gate_stride(const struct bitnpu_site *layer)
+{
+	const uint32_t gate = sums_stride(&layer[BITNPU_FFN_GATE]);
+	const uint32_t up = sums_stride(&layer[BITNPU_FFN_UP]);
+
+	return gate > up ? gate : up;
+}
+
+/* Place @rows rows of sums after @used bytes of y.  Return: bytes used then. */
+static uint64_t place(struct bitnpu_site *site, uint64_t used, uint32_t rows, uint32_t stride)
 {
 	site->y_offset = used;
-	site->y_stride = bitnpu_row_bytes(site->w->n, bitnpu_sum_bytes(site->w));
+	site->y_stride = stride;
 	return used + (uint64_t)site->y_stride * rows;
 }
 
@@ -82,7 +97,7 @@ static uint64_t place_head(struct bitnpu_session *s, uint32_t rows)
 	uint64_t used = 0;
 
 	for (uint32_t i = 0; i < s->head_slices; i++)
-		used = place(&s->head[i], used, rows);
+		used = place(&s->head[i], used, rows, sums_stride(&s->head[i]));
 	return used;
 }
 
@@ -96,11 +111,14 @@ int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err)
 		uint64_t used[BITNPU_STAGES] = { 0 };
 
 		for (int matrix = 0; matrix < BITNPU_MATRICES; matrix++) {
-			struct bitnpu_site *site = &s->sites[layer * BITNPU_MATRICES + matrix];
+			struct bitnpu_site *sites = &s->sites[layer * BITNPU_MATRICES];
+			struct bitnpu_site *site = &sites[matrix];
+			const bool gated = bitnpu_stage_of(matrix) == BITNPU_STAGE_GATE_UP;
 			uint64_t *stage = &used[bitnpu_stage_of(matrix)];
 			uint64_t x = (uint64_t)bitnpu_row_bytes(site->w->k, 1) * s->params.n_batch;
 
-			*stage = place(site, *stage, s->params.n_batch);
+			*stage = place(site, *stage, s->params.n_batch,
+				       gated ? gate_stride(sites) : sums_stride(site));
 			y_bytes = *stage > y_bytes ? *stage : y_bytes;
 			x_bytes = x > x_bytes ? x : x_bytes;
 		}

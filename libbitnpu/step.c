@@ -48,13 +48,6 @@ struct step {
 	struct bitnpu_error *err;
 };
 
-static void trace(const struct bitnpu_session *s, int layer, const char *name,
-		  enum bitnpu_element element, const void *data, size_t bytes)
-{
-	if (s->params.trace)
-		s->params.trace(s->params.trace_user, layer, name, element, data, bytes);
-}
-
 static struct bitnpu_session *session_of(const struct step *st, uint32_t row)
 {
 	return st->members ? st->members[row] : st->s;
@@ -109,36 +102,6 @@ static void take(const struct step *st, enum bitnpu_matrix matrix, uint32_t row,
 	scale(st, site->w, row, 0, site->w->n, sums_of(st, site, row, 0), out);
 }
 
-static int run(struct bitnpu_session *s, struct bitnpu_cmdlist *list, struct bitnpu_error *err)
-{
-	uint64_t begin = bitnpu_now_ns();
-	int ret = bitnpu_queue_run(s->queue, list, err);
-
-	s->stats.submissions++;
-	s->stats.device_ns += bitnpu_now_ns() - begin;
-	return ret;
-}
-
-static enum bitnpu_element element_of(const struct bitnpu_weights *w)
-{
-	return w->output == BITNPU_Y_INT64 ? BITNPU_ELEMENT_INT64 : BITNPU_ELEMENT_INT32;
-}
-
-/* Hand a block's sums to the trace callback, rows packed. */
-static void trace_sums(const struct step *st, enum bitnpu_matrix matrix)
-{
-	const struct bitnpu_session *s = st->s;
-	const struct bitnpu_site *site = site_of(st, matrix);
-	size_t row_bytes = (size_t)site->w->n * bitnpu_sum_bytes(site->w);
-
-	if (!s->params.trace)
-		return;
-	for (uint32_t row = 0; row < st->m; row++)
-		memcpy(s->trace_rows + row * row_bytes, sums_of(st, site, row, 0), row_bytes);
-	trace(s, (int)st->layer, bitnpu_matrix_name(matrix), element_of(site->w), s->trace_rows,
-	      st->m * row_bytes);
-}
-
 /* Map what the host is about to read and write, which holds nothing that the device still needs. */
 static int begin_host(struct step *st, bool reads_sums, bool feeds)
 {
@@ -181,13 +144,14 @@ static void each_row(struct step *st, bitnpu_pass_fn *pass)
 /* Run a block's @stage on what was fed and map its sums; end_host() follows. */
 static int run_stage(struct step *st, enum bitnpu_stage stage)
 {
-	int ret = run(st->s, st->plan->lists[st->layer * BITNPU_STAGES + stage], st->err);
+	const size_t index = (size_t)st->layer * BITNPU_STAGES + stage;
+	int ret = bitnpu_session_run(st->s, st->plan->lists.list[index], st->err);
 
 	if (!ret)
 		ret = begin_host(st, true, true);
 	for (int matrix = 0; !ret && matrix < BITNPU_MATRICES; matrix++)
 		if (bitnpu_stage_of(matrix) == stage)
-			trace_sums(st, matrix);
+			bitnpu_trace_sums(st->s, st->layer, matrix, st->m, st->y);
 	return ret;
 }
 
@@ -455,8 +419,8 @@ static int enter(struct step *st)
 	if (ret)
 		return ret;
 	each_row(st, enter_pass);
-	trace(s, -1, "embedding", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
-	      (size_t)st->m * s->model->info.n_embd * sizeof(float));
+	bitnpu_trace(s, -1, "embedding", BITNPU_ELEMENT_FLOAT, s->scratch.residual,
+		     (size_t)st->m * s->model->info.n_embd * sizeof(float));
 	return end_host(st);
 }
 
@@ -538,8 +502,9 @@ static void trace_head(const struct step *st)
 	const struct bitnpu_weights *w = &s->model->head;
 
 	if (s->params.trace)
-		trace(s, -1, "output", element_of(w), head_sums(st, 0, 0, w->n, s->trace_rows),
-		      (size_t)w->n * bitnpu_sum_bytes(w));
+		bitnpu_trace(s, -1, "output", bitnpu_element_of(w),
+			     head_sums(st, 0, 0, w->n, s->trace_rows),
+			     (size_t)w->n * bitnpu_sum_bytes(w));
 }
 
 static int32_t sum_of(const int8_t *x, uint32_t n)
@@ -567,7 +532,7 @@ static int feed_head(struct step *st, uint32_t first, uint32_t count)
 	if (s->params.trace)
 		st->ops->rms_norm(residual_of(st, first), model->output_norm, n, model->rms_eps,
 				  s->scratch.normed);
-	trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed, n * sizeof(float));
+	bitnpu_trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed, n * sizeof(float));
 	return end_host(st);
 }
 
@@ -583,14 +548,15 @@ static int head(struct step *st, uint32_t first, uint32_t count)
 	if (!ret)
 		ret = feed_head(st, first, count);
 	if (!ret)
-		ret = run(s, list, st->err);
+		ret = bitnpu_session_run(s, list, st->err);
 	if (!ret)
 		ret = begin_host(st, true, false);
 	if (ret)
 		return ret;
 	trace_head(st);
 	bitnpu_pool_run(s->pool, count * blocks_of(n_vocab, LOGITS), logits_pass, &rows);
-	trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits, (size_t)n_vocab * sizeof(float));
+	bitnpu_trace(s, -1, "logits", BITNPU_ELEMENT_FLOAT, s->scratch.logits,
+		     (size_t)n_vocab * sizeof(float));
 	return end_host(st);
 }
 
@@ -607,9 +573,9 @@ static int blocks(struct step *st)
 		if (!ret)
 			ret = ffn_branch(st);
 		if (!ret)
-			trace(st->s, (int)st->layer, "layer", BITNPU_ELEMENT_FLOAT,
-			      st->s->scratch.residual,
-			      (size_t)st->m * info->n_embd * sizeof(float));
+			bitnpu_trace(st->s, (int)st->layer, "layer", BITNPU_ELEMENT_FLOAT,
+				     st->s->scratch.residual,
+				     (size_t)st->m * info->n_embd * sizeof(float));
 	}
 	return ret;
 }

@@ -189,11 +189,12 @@ int bitnpu_bench_matmul(struct bitnpu_bench *bench, struct bitnpu_device *device
  * @decode: tokens that each session decodes in a sample
  * @parallel: sessions that decode
  * @batch: tokens of a prefill step
+ * @step: &enum bitnpu_step
  */
 struct bitnpu_bench_model {
 	struct bitnpu_model *model;
 	struct bitnpu_numbers prefill, depth;
-	uint32_t decode, parallel, batch;
+	uint32_t decode, parallel, batch, step;
 };
 
 /** bitnpu_bench_model() - measure and add the rows */

@@ -231,7 +231,8 @@ static void make_tokens(struct model_bench *b)
 int bitnpu_bench_model(struct bitnpu_bench *bench, struct bitnpu_device *device,
 		       const struct bitnpu_bench_model *what, struct bitnpu_error *err)
 {
-	struct bitnpu_session_params params = { .n_ctx = context_of(what), .n_batch = what->batch };
+	struct bitnpu_session_params params = { .n_ctx = context_of(what), .n_batch = what->batch,
+						.step = what->step };
 	struct model_bench b = { .what = what, .bench = bench, .n_ctx = params.n_ctx,
 				 .info = bitnpu_device_get_info(device) };
 	uint32_t count = 0;

@@ -16,7 +16,7 @@
 struct bench_settings {
 	struct bitnpu_texts devices, shapes, formats;
 	struct bitnpu_numbers prefill, depth;
-	uint32_t threads, repeat, copies, decode, parallel, batch;
+	uint32_t threads, step, repeat, copies, decode, parallel, batch;
 	uint64_t roof_bytes;
 	const char *json, *compare, *plot;
 };
@@ -250,7 +250,7 @@ static int bench_run(const void *settings, char **args)
 		.formats = wanted->formats.count ? wanted->formats : format_defaults,
 		.model = { .prefill = wanted->prefill, .depth = wanted->depth,
 			   .decode = wanted->decode, .parallel = wanted->parallel,
-			   .batch = wanted->batch },
+			   .batch = wanted->batch, .step = wanted->step },
 	};
 	struct bitnpu_error err = { 0 };
 	int code = BITNPU_EXIT_OK, failed;
@@ -287,6 +287,9 @@ static const struct bitnpu_option options[] = {
 	  .offset = AT(threads), .min = 1, .max = BITNPU_MAX_THREADS,
 	  .shown = "one a processor",
 	  .help = "threads for what runs on the host, and for the roofs" },
+	{ .name = "step", .type = BITNPU_OPTION_CHOICE, .argument = "WHERE", .offset = AT(step),
+	  .initial = "auto", .choices = bitnpu_step_choices,
+	  .help = "where the float operations between matmuls run: auto, host or device" },
 	{ .name = "shape", .type = BITNPU_OPTION_TEXTS, .argument = "MxNxK",
 	  .offset = AT(shapes), .shown = "those of BitNet b1.58 2B4T",
 	  .help = "measure a matmul of M rows of activations by N rows of K weights; may be "

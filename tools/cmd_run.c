@@ -100,7 +100,7 @@ static int open_sampler(struct run *run, struct bitnpu_error *err)
 static int open_parts(struct run *run, const char *path, struct bitnpu_error *err)
 {
 	const struct bitnpu_run_settings *settings = run->settings;
-	struct bitnpu_session_params params = { .n_batch = settings->batch };
+	struct bitnpu_session_params params = { .n_batch = settings->batch, .step = settings->step };
 	int failed;
 
 	failed = bitnpu_set_threads(settings->threads, err);
@@ -257,6 +257,9 @@ static const struct bitnpu_option options[] = {
 	  .offset = AT(threads), .min = 1, .max = BITNPU_MAX_THREADS,
 	  .shown = "one a processor",
 	  .help = "threads for what runs on the host" },
+	{ .name = "step", .type = BITNPU_OPTION_CHOICE, .argument = "WHERE", .offset = AT(step),
+	  .initial = "auto", .choices = bitnpu_step_choices,
+	  .help = "where the float operations between matmuls run: auto, host or device" },
 	{ .name = "chat", .offset = AT(chat),
 	  .help = "talk: every line of standard input is a turn" },
 	{ .name = "system", .type = BITNPU_OPTION_TEXT, .argument = "TEXT", .offset = AT(system),

@@ -16,7 +16,7 @@
 struct verify_settings {
 	const char *prompt;
 	struct bitnpu_texts devices;
-	uint32_t threads;
+	uint32_t threads, step;
 	uint32_t prefill, decode;
 	bool json;
 };
@@ -229,7 +229,8 @@ static int verify_run(const void *settings, char **args)
 {
 	const struct verify_settings *wanted = settings;
 	struct bitnpu_verify verify = { .prefill_limit = wanted->prefill,
-					.decode_limit = wanted->decode };
+					.decode_limit = wanted->decode,
+					.step = wanted->step };
 	struct bitnpu_error err = { 0 };
 	bool packed = false;
 	int code, failed;
@@ -274,6 +275,9 @@ static const struct bitnpu_option options[] = {
 	  .offset = AT(threads), .min = 1, .max = BITNPU_MAX_THREADS,
 	  .shown = "one a processor",
 	  .help = "threads for what runs on the host" },
+	{ .name = "step", .type = BITNPU_OPTION_CHOICE, .argument = "WHERE", .offset = AT(step),
+	  .initial = "auto", .choices = bitnpu_step_choices,
+	  .help = "where the devices' float operations run: auto, host or device" },
 	{ .name = "prefill", .type = BITNPU_OPTION_U32, .argument = "N", .offset = AT(prefill),
 	  .min = 1, .max = 65536, .initial = "32",
 	  .help = "tokens of the prompt to evaluate at most, in two steps" },

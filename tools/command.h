@@ -34,6 +34,7 @@ enum bitnpu_option_type {
 	BITNPU_OPTION_U64,	/* uint64_t; @max is not applied */
 	BITNPU_OPTION_SIZE,	/* uint64_t with an optional suffix K, M or G (powers of 1024) */
 	BITNPU_OPTION_FLOAT,	/* float */
+	BITNPU_OPTION_CHOICE,	/* uint32_t, the index of one of @choices */
 };
 
 /** struct bitnpu_texts - the values of a repeatable option, in order */
@@ -60,6 +61,7 @@ struct bitnpu_numbers {
  * @initial: default, parsed like an argument; NULL leaves zero
  * @shown: what help says the default is when @initial does not say it well
  * @help: one sentence, no full stop
+ * @choices: of BITNPU_OPTION_CHOICE: texts, ended by NULL
  */
 struct bitnpu_option {
 	const char *name;
@@ -71,6 +73,7 @@ struct bitnpu_option {
 	const char *initial;
 	const char *shown;
 	const char *help;
+	const char *const *choices;
 };
 
 /**
@@ -108,6 +111,9 @@ extern const struct bitnpu_command bitnpu_command_verify;
 extern const struct bitnpu_command bitnpu_command_bench;
 extern const struct bitnpu_command bitnpu_command_help;
 extern const struct bitnpu_command bitnpu_command_version;
+
+/** bitnpu_step_choices - of options whose value is an &enum bitnpu_step */
+extern const char *const bitnpu_step_choices[];
 
 /** bitnpu_commands - all of them, ended by NULL */
 extern const struct bitnpu_command *const bitnpu_commands[];

@@ -15,6 +15,13 @@
 #define FIRST_VALUE 256
 #define HELP_VALUE (FIRST_VALUE + MAX_OPTIONS)
 
+const char *const bitnpu_step_choices[] = {
+	[BITNPU_STEP_AUTO] = "auto",
+	[BITNPU_STEP_HOST] = "host",
+	[BITNPU_STEP_DEVICE] = "device",
+	NULL,
+};
+
 bool bitnpu_parse_u64(const char *text, uint64_t *value)
 {
 	unsigned long long number;
@@ -106,8 +113,19 @@ static bool store_numbers(const struct bitnpu_option *option, const char *text,
 	return false;
 }
 
-/* Return: whether @text is a number of the option's type and range, stored in @member. */
-static bool store_number(const struct bitnpu_option *option, const char *text, void *member)
+static bool store_choice(const struct bitnpu_option *option, const char *text, uint32_t *choice)
+{
+	for (uint32_t i = 0; option->choices[i]; i++) {
+		if (!strcmp(text, option->choices[i])) {
+			*choice = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Return: whether @text is a value of the option's type and range, stored in @member. */
+static bool store_value(const struct bitnpu_option *option, const char *text, void *member)
 {
 	uint64_t number;
 	double real;
@@ -123,6 +141,8 @@ static bool store_number(const struct bitnpu_option *option, const char *text, v
 		return bitnpu_parse_u64(text, member);
 	case BITNPU_OPTION_NUMBERS:
 		return store_numbers(option, text, member);
+	case BITNPU_OPTION_CHOICE:
+		return store_choice(option, text, member);
 	case BITNPU_OPTION_SIZE:
 		if (!bitnpu_parse_size(text, &number) || !in_range(option, number))
 			return false;
@@ -142,6 +162,17 @@ static void add_text(struct bitnpu_texts *texts, const char *text)
 	texts->text[texts->count++] = text;
 }
 
+/* "a, b or c" */
+static void expected_choice(const struct bitnpu_option *option, char *out, size_t size)
+{
+	size_t used = 0;
+
+	for (uint32_t i = 0; option->choices[i] && used < size; i++)
+		used += snprintf(out + used, size - used, "%s%s",
+				 !i ? "" : option->choices[i + 1] ? ", " : " or ",
+				 option->choices[i]);
+}
+
 static void expected(const struct bitnpu_option *option, char *out, size_t size)
 {
 	switch (option->type) {
@@ -158,6 +189,9 @@ static void expected(const struct bitnpu_option *option, char *out, size_t size)
 	case BITNPU_OPTION_SIZE:
 		snprintf(out, size, "a size from %.0f to %.0f bytes (suffixes K, M, G)",
 			 option->min, option->max);
+		break;
+	case BITNPU_OPTION_CHOICE:
+		expected_choice(option, out, size);
 		break;
 	default:
 		snprintf(out, size, "a number from %g to %g", option->min, option->max);
@@ -181,7 +215,7 @@ static int store(const struct bitnpu_command *command, const struct bitnpu_optio
 		add_text(member, text);
 		return 0;
 	default:
-		if (store_number(option, text, member))
+		if (store_value(option, text, member))
 			return 0;
 		expected(option, wanted, sizeof(wanted));
 		bitnpu_complain(command->name, "--%s: '%s' is not %s", option->name, text, wanted);

@@ -9,7 +9,7 @@
 
 struct bitnpu_run_settings {
 	const char *prompt, *file, *device, *system;
-	uint32_t tokens, ctx, batch, threads;
+	uint32_t tokens, ctx, batch, threads, step;
 	float temperature, top_p, min_p, repeat_penalty;
 	uint32_t top_k, repeat_last;
 	uint64_t seed;

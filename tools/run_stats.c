@@ -54,6 +54,7 @@ void bitnpu_run_print_stats(const struct bitnpu_session *session,
 	bitnpu_note("%-9s %s (%s), %.1f %% of the time, %" PRIu64 " submissions", "device",
 		    device->name, device->description, 100 * device_share(&stats),
 		    stats.submissions);
+	bitnpu_note("%-9s on the %s", "step", bitnpu_step_choices[stats.step]);
 	bitnpu_note("%-9s %s", "engine", device->detail);
 	bitnpu_note("%-9s %s a token, %.3f GB/s while decoding", "weights",
 		    bitnpu_format_bytes(stats.weight_bytes, weights), weight_rate(&stats));
@@ -79,6 +80,7 @@ json_t *bitnpu_run_stats_json(const struct bitnpu_session *session)
 			    bitnpu_json_real(rate(stats.decode_tokens, stats.decode_ns)));
 	json_object_set_new(json, "device_share", bitnpu_json_real(device_share(&stats)));
 	json_object_set_new(json, "submissions", json_integer(stats.submissions));
+	json_object_set_new(json, "step", json_string(bitnpu_step_choices[stats.step]));
 	json_object_set_new(json, "weight_bytes", json_integer(stats.weight_bytes));
 	json_object_set_new(json, "weight_gbps", bitnpu_json_real(weight_rate(&stats)));
 	json_object_set_new(json, "kv_bytes", json_integer(stats.kv_bytes));

@@ -257,7 +257,10 @@ static int open_sessions(struct lockstep *lock, struct bitnpu_model *model,
 						.trace = on_trace, .trace_user = lock };
 	int failed;
 
+	/* What it is compared with: golden's matmuls, the host's float operations. */
+	params.step = BITNPU_STEP_HOST;
 	failed = bitnpu_session_create(model, golden_device, &params, golden, err);
+	params.step = lock->verify->step;
 	for (size_t d = 0; !failed && d < lock->verify->count; d++) {
 		struct bitnpu_verify_device *device = &lock->verify->devices[d];
 

@@ -67,13 +67,14 @@ struct bitnpu_verify_device {
  * struct bitnpu_verify - a verification; zero but for the limits and devices before it runs
  * @prefill_limit: prompt tokens at most
  * @decode_limit: decode steps
+ * @step: &enum bitnpu_step of the devices; golden, which they are compared with, has the host's
  * @prefill_tokens: prompt tokens evaluated
  * @decode_tokens: decode steps done
  * @rows: what was compared
  * @devices: with what result
  */
 struct bitnpu_verify {
-	uint32_t prefill_limit, decode_limit;
+	uint32_t prefill_limit, decode_limit, step;
 	uint32_t prefill_tokens, decode_tokens;
 	struct bitnpu_verify_row *rows;
 	size_t row_count;

@@ -128,6 +128,19 @@ for threads in 1 2 64; do
 	cmp -s "$tmp/out" "$tmp/three"
 	report $? "--threads $threads writes the same text"
 done
+for device in golden cpu; do
+	for step in host device auto; do
+		run run "$MODEL" -p "$prompt" -n 8 --seed 5 --device $device --step $step --stats
+		where=$step
+		[ "$step" = auto ] && where=host
+		cmp -s "$tmp/out" "$tmp/three" && grep -qE "^step +on the $where$" "$tmp/err"
+		report $? "--step $step on $device writes the same text"
+		[ "$where" = host ] || grep -qE '^device .* 8 submissions$' "$tmp/err"
+		report $? "--step $step on $device: a submission a step, or more"
+	done
+done
+expect_json '--step in --json' 'd["stats"]["step"] == "device" and d["stats"]["submissions"] == 8' \
+	run "$MODEL" -p "$prompt" -n 8 --device cpu --step device --json
 for level in scalar $(grep -qw avx2 /proc/cpuinfo && echo avx2); do
 	BITNPU_CPU_LEVEL=$level run run "$MODEL" -p "$prompt" -n 8 --seed 5 --device cpu --stats
 	cmp -s "$tmp/out" "$tmp/three" && grep -qE "^engine +$level, " "$tmp/err"

@@ -55,7 +55,7 @@ report $? '--help is the same'
 expect 0 'version' version
 grep -qE '^bitnpu [0-9]+\.[0-9]+\.[0-9]+ ' "$tmp/out"
 report $? 'version says which'
-expect_json 'version --json' 'd["version"] and d["command_set"] == "1.0"' version --json
+expect_json 'version --json' 'd["version"] and d["command_set"] == "1.1"' version --json
 run --version
 grep -q '^bitnpu ' "$tmp/out"
 report $? '--version is the same'

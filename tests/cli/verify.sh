@@ -6,6 +6,7 @@
 usage_error 'no model' 'missing argument' verify
 usage_error '--prefill 0' "--prefill: '0'" verify m --prefill 0
 usage_error '--decode x' "--decode: 'x'" verify m --decode x
+usage_error '--step x' "--step: 'x' is not auto, host or device" verify m --step x
 
 # 64-bit hashes of every layer, all equal.
 same='d["identical"] is True and d["hash_algorithm"] == "XXH64" and d["devices"] and
@@ -21,6 +22,11 @@ cp "$tmp/out" "$tmp/golden"
 run verify "$MODEL" --device golden --json
 cmp "$tmp/out" "$tmp/golden" >>"$tmp/err"
 report $? 'the hashes are the same every time'
+for device in golden cpu; do
+	expect_json "the same hashes with whole steps on $device" \
+		"$same and d['devices'][0]['layers'] == json.load(open('$tmp/golden'))['devices'][0]['layers']" \
+		verify "$MODEL" --device $device --step device --json
+done
 expect_json 'another prompt has other hashes' \
 	"$same and d['devices'][0]['layers'][0]['hash'] not in open('$tmp/golden').read()" \
 	verify "$MODEL" --device golden --json -p 'And the earth was without form'

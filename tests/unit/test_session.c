@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Sessions: against a plain forward pass written from BitNet b1.58's formulas, bit for bit; however
- * the tokens are cut into steps; on every device; and when something fails.
+ * the tokens are cut into steps; on every device; and when something fails.  All of it twice: with
+ * the float operations on the host, and with whole steps on the device.
  */
 #include <errno.h>
 #include <fenv.h>
-#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,19 +18,40 @@
 
 #include <cmocka.h>
 
-#include "libbitnpu/datapath.h"
 #include "libbitnpu/half.h"
-#include "libbitnpu/hostops.h"
 #include "libbitnpu/model.h"
 #include "libbitnpu/session.h"
 #include "tests/support/fake_engine.h"
-#include "tests/support/plain_ops.h"
+#include "tests/support/plain_model.h"
 #include "tests/support/random.h"
 #include "tools/random-model/random_model.h"
 
-#define MAX_TOKENS 24
+#define MAX_TOKENS PLAIN_TOKENS
 
 static struct test_random rng;
+
+/* Of every session, unless a test says otherwise. */
+static enum bitnpu_step step;
+
+static int use_host(void **state)
+{
+	step = BITNPU_STEP_HOST;
+	return 0;
+}
+
+static int use_device(void **state)
+{
+	step = BITNPU_STEP_DEVICE;
+	return 0;
+}
+
+/* With the float commands when they are wanted. */
+static void init_fake(struct fake_engine *fake)
+{
+	fake_engine_init(fake);
+	if (step == BITNPU_STEP_DEVICE)
+		fake->features |= BITNPU_FEATURES_FLOAT;
+}
 
 static void *checked(void *memory)
 {
@@ -107,7 +128,7 @@ static struct bitnpu_device *open_device(const char *name)
 static struct bitnpu_session *new_session(struct bitnpu_model *model, struct bitnpu_device *dev,
 					  uint32_t n_ctx, uint32_t n_batch)
 {
-	struct bitnpu_session_params params = { .n_ctx = n_ctx, .n_batch = n_batch };
+	struct bitnpu_session_params params = { .n_ctx = n_ctx, .n_batch = n_batch, .step = step };
 	struct bitnpu_session *s;
 	struct bitnpu_error err;
 
@@ -126,210 +147,6 @@ static const float *eval(struct bitnpu_session *s, const uint32_t *tokens, size_
 	return logits;
 }
 
-/* ---- the plain forward pass ------------------------------------------------------------------ */
-
-/*
- * One token at a time; keys and values of all blocks are kept as halves.  Matrices are read weight by
- * weight from the tiles, whose meaning has a test of its own.
- */
-struct plain {
-	const struct bitnpu_model *model;
-	uint32_t position;
-	uint16_t *k, *v;	/* [layer][position][head][head_dim] */
-};
-
-static float *new_floats(size_t n)
-{
-	return checked(calloc(n, sizeof(float)));
-}
-
-static double group_scale(const struct bitnpu_weights *w, uint32_t row, uint32_t k)
-{
-	uint32_t groups = ((w->k - 1) >> w->group_shift) + 1;
-	const uint16_t *scales = w->scales;
-
-	return bitnpu_from_half(scales[(row / 16 * groups + (k >> w->group_shift)) * 16 + row % 16]);
-}
-
-/* 7 bits are four matrices one after the other: v + 64 = 32 a + 8 b + 2 c + d by their codes. */
-static void plain_codes(const struct bitnpu_weights *w, uint32_t row, int8_t *codes)
-{
-	static const uint8_t formats[] = { BITNPU_W_TERNARY, BITNPU_W_TERNARY, BITNPU_W_TERNARY,
-					   BITNPU_W_BINARY };
-	static const int weights[] = { 32, 8, 2, 1 };
-	const char *tiles = w->tiles;
-	int8_t *slice = checked(malloc(w->k));
-	int *v = checked(calloc(w->k, sizeof(*v)));
-
-	if (w->format != BITNPU_PACK_INT7)
-		bitnpu_tiles_decode_row(w->format, w->k, tiles, row, codes);
-	for (int i = 0; w->format == BITNPU_PACK_INT7 && i < 4; i++) {
-		bitnpu_tiles_decode_row(formats[i], w->k, tiles, row, slice);
-		for (uint32_t k = 0; k < w->k; k++) {
-			v[k] += weights[i] * (i < 3 ? slice[k] + 1 : slice[k] > 0);
-			codes[k] = v[k] - 64;
-		}
-		tiles += (w->n + 15) / 16 * ((w->k + (i < 3 ? 15 : 31)) / (i < 3 ? 16 : 32)) * 64;
-	}
-	free(v);
-	free(slice);
-}
-
-/* W . x: quantized activations, exact sums (of doubles: small integers times halves), one rounding */
-static void plain_matmul_row(const struct bitnpu_weights *w, const float *x, float *out)
-{
-	int8_t *q = checked(malloc(w->k)), *codes = checked(malloc(w->k));
-	float x_scale = plain_quantize(x, w->k, q);
-
-	for (uint32_t row = 0; row < w->n; row++) {
-		float row_scale = w->row_scale ? w->row_scale[w->row_scale_count > 1 ? row : 0] : 1;
-		double sum = 0;
-
-		plain_codes(w, row, codes);
-		for (uint32_t k = 0; k < w->k; k++)
-			sum += q[k] * codes[k] * (w->scales ? group_scale(w, row, k) : 1.0);
-		out[row] = (float)sum * (x_scale * row_scale);
-	}
-	free(q);
-	free(codes);
-}
-
-static void plain_branch(const struct bitnpu_model *model, const float *x, uint32_t n,
-			 const float *norm, const struct bitnpu_weights *const *w, int count,
-			 float *const *out)
-{
-	float *normed = new_floats(n);
-
-	plain_rms_norm(x, norm, n, model->rms_eps, normed);
-	for (int i = 0; i < count; i++)
-		plain_matmul_row(w[i], normed, out[i]);
-	free(normed);
-}
-
-static void plain_rotate(float *x, uint32_t heads, uint32_t head_dim, const float *table)
-{
-	for (uint32_t i = 0; i < heads * head_dim; i++) {
-		uint32_t d = i % head_dim;
-
-		if (d < head_dim / 2) {
-			float a = x[i], b = x[i + head_dim / 2];
-			float cosine = table[d], sine = table[d + head_dim / 2];
-
-			x[i] = a * cosine - b * sine;
-			x[i + head_dim / 2] = a * sine + b * cosine;
-		}
-	}
-}
-
-static void plain_attend(struct plain *p, uint32_t layer, float *q, const float *k, const float *v)
-{
-	const struct bitnpu_model_info *info = &p->model->info;
-	uint32_t hd = info->head_dim, width = info->n_head_kv * hd, n = p->position + 1;
-	uint16_t *keys = p->k + (size_t)layer * MAX_TOKENS * width;
-	uint16_t *values = p->v + (size_t)layer * MAX_TOKENS * width;
-	float scores[MAX_TOKENS], *out = new_floats(hd);
-
-	for (uint32_t i = 0; i < width; i++) {
-		keys[p->position * width + i] = bitnpu_to_half(k[i]);
-		values[p->position * width + i] = bitnpu_to_half(v[i]);
-	}
-	for (uint32_t h = 0; h < info->n_head; h++) {
-		uint32_t kv = h / (info->n_head / info->n_head_kv) * hd;
-
-		plain_attention(q + h * hd, keys + kv, values + kv, width, hd, n, scores, out);
-		memcpy(q + h * hd, out, hd * sizeof(float));
-	}
-	free(out);
-}
-
-static void plain_attention_branch(struct plain *p, uint32_t layer, float *h, float *branch)
-{
-	const struct bitnpu_model *model = p->model;
-	const struct bitnpu_layer *l = &model->layers[layer];
-	const struct bitnpu_weights *w = l->matrices;
-	uint32_t hd = model->info.head_dim, n_q = w[BITNPU_ATTN_Q].n, n_kv = w[BITNPU_ATTN_K].n;
-	float *q = new_floats(n_q), *k = new_floats(n_kv), *v = new_floats(n_kv);
-	float *table = new_floats(hd);
-
-	bitnpu_rope_table(p->position, hd, model->rope_base, table);
-	plain_branch(model, h, model->info.n_embd, l->norms[BITNPU_ATTN_NORM],
-		     (const struct bitnpu_weights *[]){ &w[BITNPU_ATTN_Q], &w[BITNPU_ATTN_K],
-							&w[BITNPU_ATTN_V] },
-		     3, (float *[]){ q, k, v });
-	plain_rotate(q, model->info.n_head, hd, table);
-	plain_rotate(k, model->info.n_head_kv, hd, table);
-	plain_attend(p, layer, q, k, v);
-	plain_branch(model, q, n_q, l->norms[BITNPU_ATTN_SUB_NORM],
-		     (const struct bitnpu_weights *[]){ &w[BITNPU_ATTN_OUT] }, 1, &branch);
-	free(q);
-	free(k);
-	free(v);
-	free(table);
-}
-
-static void plain_ffn_branch(struct plain *p, uint32_t layer, float *h, float *branch)
-{
-	const struct bitnpu_model *model = p->model;
-	const struct bitnpu_layer *l = &model->layers[layer];
-	const struct bitnpu_weights *w = l->matrices;
-	uint32_t n_ff = model->info.n_ff;
-	float *gate = new_floats(n_ff), *up = new_floats(n_ff);
-
-	plain_branch(model, h, model->info.n_embd, l->norms[BITNPU_FFN_NORM],
-		     (const struct bitnpu_weights *[]){ &w[BITNPU_FFN_GATE], &w[BITNPU_FFN_UP] }, 2,
-		     (float *[]){ gate, up });
-	for (uint32_t i = 0; i < n_ff; i++) {
-		float g = gate[i] > 0 ? gate[i] : 0;
-
-		gate[i] = g * g * up[i];
-	}
-	plain_branch(model, gate, n_ff, l->norms[BITNPU_FFN_SUB_NORM],
-		     (const struct bitnpu_weights *[]){ &w[BITNPU_FFN_DOWN] }, 1, &branch);
-	free(gate);
-	free(up);
-}
-
-static void plain_token(struct plain *p, uint32_t token, float *logits)
-{
-	const struct bitnpu_model *model = p->model;
-	uint32_t n = model->info.n_embd;
-	float *h = new_floats(n), *branch = new_floats(n);
-
-	bitnpu_weights_dequantize_row(&model->embedding, token, h);
-	for (uint32_t layer = 0; layer < model->info.n_layer; layer++) {
-		plain_attention_branch(p, layer, h, branch);
-		for (uint32_t i = 0; i < n; i++)
-			h[i] = h[i] + branch[i];
-		plain_ffn_branch(p, layer, h, branch);
-		for (uint32_t i = 0; i < n; i++)
-			h[i] = h[i] + branch[i];
-	}
-	plain_branch(model, h, n, model->output_norm,
-		     (const struct bitnpu_weights *[]){ &model->head }, 1, &logits);
-	p->position++;
-	free(h);
-	free(branch);
-}
-
-/* Logits after each of @count tokens. */
-static float *plain_forward(const struct bitnpu_model *model, const uint32_t *tokens, size_t count)
-{
-	size_t cache = (size_t)model->info.n_layer * MAX_TOKENS * model->info.n_head_kv *
-		       model->info.head_dim;
-	struct plain p = {
-		.model = model,
-		.k = checked(calloc(cache, sizeof(uint16_t))),
-		.v = checked(calloc(cache, sizeof(uint16_t))),
-	};
-	float *logits = new_floats(count * model->info.n_vocab);
-
-	for (size_t i = 0; i < count; i++)
-		plain_token(&p, tokens[i], logits + i * model->info.n_vocab);
-	free(p.k);
-	free(p.v);
-	return logits;
-}
-
 static void assert_same_logits(const struct bitnpu_model *model, const float *got,
 			       const float *want, const char *what)
 {
@@ -337,6 +154,11 @@ static void assert_same_logits(const struct bitnpu_model *model, const float *go
 		if (bitnpu_bits_of_float(got[i]) != bitnpu_bits_of_float(want[i]))
 			fail_msg("%s: logit %u is %a, expected %a", what, i, (double)got[i],
 				 (double)want[i]);
+}
+
+static float *new_floats(size_t n)
+{
+	return checked(calloc(n, sizeof(float)));
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -393,8 +215,8 @@ static void test_batches(void **state)
 }
 
 /*
- * Far into a context a step of one token shares its attention out, which a batch does not: both give
- * the same, around the length from which on and at the ends of its parts.
+ * Far into a context a step of one token shares its attention out, which a batch does not: both
+ * give the same, around the length from which on and at the ends of its parts.
  */
 static void test_deep(void **state)
 {
@@ -498,7 +320,7 @@ static void test_together_refused(void **state)
 {
 	struct bitnpu_device *dev = open_device("golden");
 	struct bitnpu_session *a = new_session(models[0], dev, 8, 2), *b;
-	struct bitnpu_session_params traced = { .n_ctx = 8, .trace = see_nothing };
+	struct bitnpu_session_params traced = { .n_ctx = 8, .trace = see_nothing, .step = step };
 	uint32_t tokens[8];
 
 	random_tokens(models[0], tokens, 8);
@@ -629,10 +451,10 @@ static void record(void *user, int layer, const char *name, enum bitnpu_element 
 	t->count += bytes;
 }
 
-static void trace_on(struct bitnpu_model *model, const char *device, const uint32_t *tokens,
-		     size_t count, struct tracing *t)
+static void trace_on(struct bitnpu_model *model, const char *device, enum bitnpu_step where,
+		     const uint32_t *tokens, size_t count, struct tracing *t)
 {
-	struct bitnpu_session_params params = { .trace = record, .trace_user = t };
+	struct bitnpu_session_params params = { .trace = record, .trace_user = t, .step = where };
 	struct bitnpu_device *dev = open_device(device);
 	struct bitnpu_session *s;
 	struct bitnpu_error err;
@@ -657,9 +479,12 @@ static void test_devices(void **state)
 		struct tracing want, got;
 
 		random_tokens(models[i], tokens, MAX_TOKENS);
-		trace_on(models[i], "golden", tokens, 9, &want);
+		trace_on(models[i], "golden", BITNPU_STEP_HOST, tokens, 9, &want);
 		for (size_t d = 0; d < count; d++) {
-			trace_on(models[i], list[d].name, tokens, 9, &got);
+			if (step == BITNPU_STEP_DEVICE &&
+			    (list[d].features & BITNPU_FEATURES_FLOAT) != BITNPU_FEATURES_FLOAT)
+				continue;
+			trace_on(models[i], list[d].name, step, tokens, 9, &got);
 			assert_string_equal(got.names, want.names);
 			if (memcmp(got.bytes, want.bytes, want.count))
 				fail_msg("%s differs from golden on model %zu", list[d].name, i);
@@ -685,11 +510,11 @@ static void test_trace(void **state)
 	uint32_t tokens[2];
 
 	random_tokens(models[1], tokens, 2);
-	trace_on(models[1], "golden", tokens, 2, &t);
+	trace_on(models[1], "golden", step, tokens, 2, &t);
 	assert_memory_equal(t.names, expected, strlen(expected));
 	free(t.bytes);
 	/* Group scales make the sums 64 bits wide. */
-	trace_on(models[3], "golden", tokens, 1, &t);
+	trace_on(models[3], "golden", step, tokens, 1, &t);
 	assert_non_null(strstr(t.names, "\n2.ffn_down.1.1024\n"));
 	free(t.bytes);
 }
@@ -709,7 +534,9 @@ static void test_stats(void **state)
 	bitnpu_session_get_stats(s, &stats);
 	assert_int_equal(stats.prefill_tokens, 27);
 	assert_int_equal(stats.decode_tokens, 2);
-	assert_int_equal(stats.submissions, 6 * 4 * info->n_layer + 3);
+	assert_int_equal(stats.step, step);
+	assert_int_equal(stats.submissions,
+			 step == BITNPU_STEP_DEVICE ? 6 : 6 * 4 * info->n_layer + 3);
 	assert_int_equal(stats.kv_bytes,
 			 2 * 2 * 32 * info->n_layer * info->n_head_kv * info->head_dim);
 	assert_true(stats.device_ns > 0);
@@ -720,7 +547,8 @@ static void test_stats(void **state)
 	bitnpu_device_close(dev);
 }
 
-/* A caller whose thread rounds upwards and flushes subnormals gets the same bits, and keeps both. */
+/* A caller whose thread rounds upwards and flushes subnormals gets the same bits, and keeps both.
+ * */
 static void test_floating_point_environment(void **state)
 {
 	struct bitnpu_device *dev = open_device("golden");
@@ -816,6 +644,8 @@ static void test_device_lost(void **state)
 {
 	uint32_t tokens[MAX_TOKENS], submissions = 2 * 4 * models[0]->info.n_layer + 1;
 
+	if (step == BITNPU_STEP_DEVICE)
+		submissions = 2;
 	random_tokens(models[0], tokens, MAX_TOKENS);
 	for (uint32_t when = 0; when < submissions; when++) {
 		struct fake_engine fake;
@@ -825,7 +655,7 @@ static void test_device_lost(void **state)
 		struct bitnpu_error err;
 		int left = INT32_MAX;
 
-		fake_engine_init(&fake);
+		init_fake(&fake);
 		fake.execute = fail_later;
 		fake.user = &left;
 		dev = fake_device_open(&fake);
@@ -854,7 +684,7 @@ static void test_map_fails(void **state)
 	const float *logits;
 
 	random_tokens(models[0], tokens, MAX_TOKENS);
-	fake_engine_init(&fake);
+	init_fake(&fake);
 	dev = fake_device_open(&fake);
 	s = new_session(models[0], dev, 0, 4);
 	fake.fail_map = -EIO;
@@ -880,29 +710,30 @@ static void test_create_fails(void **state)
 	struct fake_engine fake;
 	struct bitnpu_device *dev;
 
-	fake_engine_init(&fake);
+	init_fake(&fake);
 	dev = fake_device_open(&fake);
 	fake.fail_bo = -ENOMEM;
-	refuse(NULL, dev, -ENOMEM, "fake: no buffer");
+	refuse(&(struct bitnpu_session_params){ .step = step }, dev, -ENOMEM, "fake: no buffer");
 	fake.fail_bo = 0;
 	fake.fail_prepare = -EIO;
-	refuse(NULL, dev, -EIO, "fake: no preparation");
+	refuse(&(struct bitnpu_session_params){ .step = step }, dev, -EIO, "fake: no preparation");
 	bitnpu_device_close(dev);
 	check_nothing_left(&fake);
 
 	/* Weights fit, the x and y buffers do not. */
-	fake_engine_init(&fake);
+	init_fake(&fake);
 	fake.max_buffer_bytes = 256 << 10;
 	dev = fake_device_open(&fake);
-	refuse(&(struct bitnpu_session_params){ .n_ctx = 4096, .n_batch = 4096 }, dev, -E2BIG,
-	       "takes at most 262144");
+	refuse(&(struct bitnpu_session_params){ .n_ctx = 4096, .n_batch = 4096, .step = step }, dev,
+	       -E2BIG, "takes at most 262144");
 	bitnpu_device_close(dev);
 	check_nothing_left(&fake);
 
-	fake_engine_init(&fake);
+	init_fake(&fake);
 	fake.features &= ~BITNPU_FEATURE_W_TERNARY;
 	dev = fake_device_open(&fake);
-	refuse(NULL, dev, -EINVAL, "command 0");
+	refuse(&(struct bitnpu_session_params){ .step = step }, dev, -EINVAL,
+	       step == BITNPU_STEP_DEVICE ? "command 2: weight_format" : "command 0: weight_format");
 	bitnpu_device_close(dev);
 	check_nothing_left(&fake);
 }
@@ -930,24 +761,95 @@ static void test_plan_cache(void **state)
 	bitnpu_device_close(dev);
 }
 
+/* Who has the float commands steps on the device, unless it is the host's own processors. */
+static void test_step(void **state)
+{
+	static const struct bitnpu_session_params automatic;
+	struct bitnpu_device *golden = open_device("golden"), *dev;
+	struct bitnpu_session_stats stats;
+	struct bitnpu_session *s;
+	struct fake_engine fake;
+
+	assert_int_equal(bitnpu_session_create(models[0], golden, &automatic, &s, NULL), 0);
+	bitnpu_session_get_stats(s, &stats);
+	assert_int_equal(stats.step, BITNPU_STEP_HOST);
+	bitnpu_session_destroy(s);
+	refuse(&(struct bitnpu_session_params){ .step = 3 }, golden, -EINVAL, "step 3: undefined");
+	bitnpu_device_close(golden);
+
+	init_fake(&fake);
+	dev = fake_device_open(&fake);
+	assert_int_equal(bitnpu_session_create(models[0], dev, &automatic, &s, NULL), 0);
+	bitnpu_session_get_stats(s, &stats);
+	assert_int_equal(stats.step, step);
+	bitnpu_session_destroy(s);
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+
+	init_fake(&fake);
+	fake.features |= BITNPU_FEATURES_FLOAT;
+	fake.features &= ~(BITNPU_FEATURE_HEADS | BITNPU_FEATURE_GATE);
+	dev = fake_device_open(&fake);
+	refuse(&(struct bitnpu_session_params){ .step = BITNPU_STEP_DEVICE }, dev, -ENOTSUP,
+	       "it lacks the commands HEADS, GATE");
+	assert_int_equal(bitnpu_session_create(models[0], dev, &automatic, &s, NULL), 0);
+	bitnpu_session_get_stats(s, &stats);
+	assert_int_equal(stats.step, BITNPU_STEP_HOST);
+	bitnpu_session_destroy(s);
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+}
+
+/* Sessions of both kinds at once: each gives what it would alone. */
+static void test_mixed(void **state)
+{
+	struct bitnpu_device *dev = open_device("cpu");
+	struct bitnpu_session *sessions[3], *alone = new_session(models[1], dev, 64, 16);
+	const float *logits[3];
+	uint32_t tokens[3];
+
+	random_tokens(models[1], tokens, 3);
+	for (int i = 0; i < 3; i++) {
+		struct bitnpu_session_params params = { .n_ctx = 64, .n_batch = 16, .step = step };
+
+		if (i == 1)
+			params.step = step == BITNPU_STEP_HOST ? BITNPU_STEP_DEVICE : BITNPU_STEP_HOST;
+		assert_int_equal(bitnpu_session_create(models[1], dev, &params, &sessions[i], NULL),
+				 0);
+	}
+	assert_int_equal(bitnpu_sessions_eval(sessions, tokens, 3, logits, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		bitnpu_session_rewind(alone, 0);
+		assert_same_logits(models[1], logits[i], eval(alone, &tokens[i], 1), "mixed");
+		bitnpu_session_destroy(sessions[i]);
+	}
+	bitnpu_session_destroy(alone);
+	bitnpu_device_close(dev);
+}
+
+#define TWICE(test) { #test " host", test, use_host, NULL, NULL }, \
+		    { #test " device", test, use_device, NULL, NULL }
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_batches),
-		cmocka_unit_test(test_deep), cmocka_unit_test(test_together),
-		cmocka_unit_test(test_together_refused), cmocka_unit_test(test_rewind),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_bad_arguments),
-		cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_stats),
-		cmocka_unit_test(test_floating_point_environment),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_device_lost),
-		cmocka_unit_test(test_map_fails),
-		cmocka_unit_test(test_create_fails),
-		cmocka_unit_test(test_plan_cache),
+		TWICE(test_plain),
+		TWICE(test_batches),
+		TWICE(test_deep), TWICE(test_together),
+		TWICE(test_together_refused), TWICE(test_rewind),
+		TWICE(test_full),
+		TWICE(test_bad_arguments),
+		TWICE(test_devices),
+		TWICE(test_trace),
+		TWICE(test_stats),
+		TWICE(test_floating_point_environment),
+		TWICE(test_threads),
+		TWICE(test_device_lost),
+		TWICE(test_map_fails),
+		TWICE(test_create_fails),
+		TWICE(test_plan_cache),
+		TWICE(test_step),
+		TWICE(test_mixed),
 	};
 
 	return cmocka_run_group_tests(tests, make_models, close_models);

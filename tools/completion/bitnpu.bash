@@ -30,6 +30,9 @@ _bitnpu() {
 			words="auto $("$program" devices 2>/dev/null |
 				sed -n '/^$/q; s/^\([a-z]*\(:[0-9]\{1,\}\)\{0,1\}\) .*/\1/p')"
 			;;
+		--step)
+			words='auto host device'
+			;;
 		--format)
 			words='ternary ternary-g256 binary-g128 int8 int8-g32'
 			;;
