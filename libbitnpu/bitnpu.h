@@ -256,7 +256,7 @@ BITNPU_API int bitnpu_queue_run(struct bitnpu_queue *queue, struct bitnpu_cmdlis
  *
  * Return: 0 when the job succeeded, -ETIME when it has not ended in time, else the job's error.  A
  * device that the kernel drives gives: -EINVAL and -EFAULT when it refuses a command or an address,
- * -ETIMEDOUT when the job made no progress, -EIO when the device failed, -ENODEV when it is gone. 
+ * -ETIMEDOUT when the job made no progress, -EIO when the device failed, -ENODEV when it is gone.
  * After the first of these, other jobs of the context end with -ECANCELED, or -ENOTRECOVERABLE when
  * submitted later: create a new context.
  */
@@ -585,7 +585,7 @@ BITNPU_API int bitnpu_session_eval(struct bitnpu_session *session, const uint32_
 /**
  * bitnpu_sessions_eval() - run one token of each of several sessions through the model at once
  * @sessions: different ones of one model with the same n_ctx, without a trace.  They run on the
- *	first one's device, whose n_batch is the most; what they do is counted in its statistics. 
+ *	first one's device, whose n_batch is the most; what they do is counted in its statistics.
  *	With one whose steps stay on the device, they run one after the other, each on its own
  * @tokens: one a session, following what its KV cache holds
  * @count: how many
