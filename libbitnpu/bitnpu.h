@@ -70,7 +70,7 @@ struct bitnpu_device_info {
 	char name[32];
 	char engine[16];
 	char description[128];
-	char detail[256];
+	char detail[512];
 	uint64_t features;
 	uint64_t memory_bytes;
 	uint64_t max_buffer_bytes;
@@ -121,6 +121,21 @@ BITNPU_API int bitnpu_device_open(const char *name, struct bitnpu_device **dev,
 /** bitnpu_device_close() - close @dev (NULL is ignored) after everything created on it is gone */
 BITNPU_API void bitnpu_device_close(struct bitnpu_device *dev);
 BITNPU_API const struct bitnpu_device_info *bitnpu_device_get_info(const struct bitnpu_device *dev);
+
+/**
+ * bitnpu_device_tune() - measure which way to compute is fastest
+ * @dev: the device
+ * @milliseconds: how long that may take for each kind of command, at least 1
+ * @err: optional
+ *
+ * Takes place in every bitnpu_cmdlist_create() from now on that brings a new kind of command, anew for kinds
+ * that were measured before.  What is found is kept for later openings of the device, too.  Results are the
+ * same whatever is found.
+ *
+ * Return: 0, -ENOTSUP when the engine has nothing to choose among, -EBUSY when the environment has chosen.
+ */
+BITNPU_API int bitnpu_device_tune(struct bitnpu_device *dev, uint32_t milliseconds,
+				  struct bitnpu_error *err);
 
 /* ---- address space and buffers ------------------------------------------------------------- */
 

@@ -202,3 +202,14 @@ const struct bitnpu_device_info *bitnpu_device_get_info(const struct bitnpu_devi
 {
 	return &dev->engine->info;
 }
+
+int bitnpu_device_tune(struct bitnpu_device *dev, uint32_t milliseconds, struct bitnpu_error *err)
+{
+	if (!dev->ops->tune)
+		return bitnpu_fail(err, -ENOTSUP, "device %s: nothing to choose among",
+				   dev->engine->info.name);
+	if (!milliseconds)
+		return bitnpu_fail(err, -EINVAL, "device %s: no time to tune in",
+				   dev->engine->info.name);
+	return dev->ops->tune(dev->engine, milliseconds, err);
+}

@@ -120,6 +120,8 @@ struct bitnpu_engine_wait {
  *	core); -ENODEV past the end
  * @open: open device @index and fill its info but for name and engine, which the core fills
  * @close: the reverse; nothing created on it is left
+ * @tune: from now on measure which way to compute a command is fastest, for at most so many milliseconds a
+ *	kind of command; may be NULL where there is nothing to choose
  * @context_create: a new address space; may be NULL when a &struct bitnpu_engine_context is all it
  *	takes, which the core then makes
  * @context_destroy: the reverse; nothing created in it is left
@@ -157,6 +159,8 @@ struct bitnpu_engine_ops {
 	int (*describe)(unsigned int index, struct bitnpu_device_info *info);
 	int (*open)(unsigned int index, struct bitnpu_engine_device **dev, struct bitnpu_error *err);
 	void (*close)(struct bitnpu_engine_device *dev);
+	int (*tune)(struct bitnpu_engine_device *dev, uint32_t milliseconds,
+		    struct bitnpu_error *err);
 	int (*context_create)(struct bitnpu_engine_device *dev, struct bitnpu_engine_context **ctx,
 			      struct bitnpu_error *err);
 	void (*context_destroy)(struct bitnpu_engine_context *ctx);

@@ -22,9 +22,10 @@ static const char *type_name(cl_device_type type)
 /* @instructions: NULL before they have been tried */
 static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_variant *forced,
 		      const struct bitnpu_cl_instructions *instructions,
-		      struct bitnpu_device_info *info)
+		      const struct bitnpu_cl_tuned_list *tuned, struct bitnpu_device_info *info)
 {
 	char names[48];
+	size_t used;
 
 	snprintf(info->description, sizeof(info->description), "%s", caps->name);
 	if (caps->refusal[0]) {
@@ -35,6 +36,9 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 	snprintf(info->detail, sizeof(info->detail), "%s, %s, driver %s, %u units, kernels %s%s%s",
 		 caps->version, type_name(caps->type), caps->driver, caps->compute_units, names,
 		 instructions ? instructions->dot : "", instructions ? instructions->shuffle : "");
+	used = strlen(info->detail);
+	if (!forced)
+		bitnpu_cl_tuned_words(tuned, info->detail + used, sizeof(info->detail) - used);
 	info->features = FEATURES;
 	info->memory_bytes = caps->memory;
 	info->max_buffer_bytes = caps->max_alloc;
@@ -45,15 +49,20 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 static int opencl_describe(unsigned int index, struct bitnpu_device_info *info)
 {
 	const struct bitnpu_cl_variant *forced = NULL;
+	struct bitnpu_cl_tuned_list tuned = { .count = 0 };
 	struct bitnpu_cl_caps caps;
+	char *dir;
 	int ret;
 
 	ret = bitnpu_cl_device_caps(index, &caps);
 	if (ret)
 		return ret;
+	dir = bitnpu_cl_cache_dir();
+	bitnpu_cl_tuned_load(&caps, dir, &tuned);
+	free(dir);
 	if (!caps.refusal[0] && bitnpu_cl_variant_forced(&caps, &forced, NULL))
 		snprintf(caps.refusal, sizeof(caps.refusal), "no kernel of that name or that fits");
-	fill_info(&caps, forced, NULL, info);
+	fill_info(&caps, forced, NULL, &tuned, info);
 	return 0;
 }
 
@@ -66,6 +75,7 @@ static void opencl_close(struct bitnpu_engine_device *base)
 	clReleaseContext(dev->context);
 	pthread_mutex_destroy(&dev->stream_lock);
 	pthread_mutex_destroy(&dev->program_lock);
+	pthread_mutex_destroy(&dev->tune_lock);
 	free(dev->cache_dir);
 	free(dev);
 }
@@ -101,16 +111,33 @@ static int opencl_open(unsigned int index, struct bitnpu_engine_device **out,
 		goto fail;
 	}
 	dev->cache_dir = bitnpu_cl_cache_dir();
+	pthread_mutex_init(&dev->tune_lock, NULL);
 	pthread_mutex_init(&dev->program_lock, NULL);
 	pthread_mutex_init(&dev->stream_lock, NULL);
 	dev->base.ops = &bitnpu_opencl_ops;
 	bitnpu_cl_probe(dev);
-	fill_info(&dev->caps, dev->forced, &dev->instructions, &dev->base.info);
+	bitnpu_cl_tuned_load(&dev->caps, dev->cache_dir, &dev->tuned);
+	fill_info(&dev->caps, dev->forced, &dev->instructions, &dev->tuned, &dev->base.info);
 	*out = &dev->base;
 	return 0;
 fail:
 	free(dev);
 	return ret;
+}
+
+static int opencl_tune(struct bitnpu_engine_device *base, uint32_t milliseconds,
+		       struct bitnpu_error *err)
+{
+	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)base;
+
+	if (dev->forced)
+		return bitnpu_fail(err, -EBUSY, "opencl: BITNPU_OPENCL_VARIANT has chosen already");
+	pthread_mutex_lock(&dev->tune_lock);
+	dev->tune_ms = milliseconds;
+	/* What was found before is measured again. */
+	dev->tuned.count = 0;
+	pthread_mutex_unlock(&dev->tune_lock);
+	return 0;
 }
 
 const struct bitnpu_engine_ops bitnpu_opencl_ops = {
@@ -119,6 +146,7 @@ const struct bitnpu_engine_ops bitnpu_opencl_ops = {
 	.describe = opencl_describe,
 	.open = opencl_open,
 	.close = opencl_close,
+	.tune = opencl_tune,
 	.bo_create = bitnpu_cl_bo_create,
 	.bo_import = bitnpu_cl_bo_import,
 	.bo_destroy = bitnpu_cl_bo_destroy,

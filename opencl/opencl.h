@@ -4,8 +4,8 @@
  *
  * device.c enumerates and judges devices, probe.c tries their instructions, variant.c lists the ways
  * to compute a MATMUL, program.c builds them through the disk cache of cache.c, plan.c turns checked
- * commands into ready kernels, launch.c runs them, memory.c holds buffers, engine.c is the table of
- * operations.
+ * commands into ready kernels, tune.c finds out which are fastest and tuned.c remembers it, launch.c
+ * runs them, memory.c holds buffers, engine.c is the table of operations.
  *
  * OpenCL 1.2 is all that is needed, and devices are judged by what they can do, never by who made
  * them.
@@ -177,6 +177,14 @@ struct bitnpu_cl_choice {
 	uint32_t group, tiles, m_block;
 };
 
+/** bitnpu_cl_choice_same() - Return: whether they are the same way */
+static inline bool bitnpu_cl_choice_same(const struct bitnpu_cl_choice *a,
+					 const struct bitnpu_cl_choice *b)
+{
+	return a->variant == b->variant && a->group == b->group && a->tiles == b->tiles &&
+	       a->m_block == b->m_block;
+}
+
 /* Sizes of groups that a variant has. */
 #define BITNPU_CL_GROUPS 3
 
@@ -244,6 +252,90 @@ int bitnpu_cl_variant_forced(const struct bitnpu_cl_caps *caps,
 void bitnpu_cl_variant_names(const struct bitnpu_cl_caps *caps,
 			     const struct bitnpu_cl_variant *forced, char *out, size_t size);
 
+/* ---- the tuner (tuned.c, tune.c) ------------------------------------------------------------ */
+
+/**
+ * struct bitnpu_cl_class - commands that one choice is made for
+ * @weight_format: BITNPU_W_*
+ * @output_format: BITNPU_Y_*
+ * @m: log2 of the rows of x, rounded up; 6 for more than 32
+ * @n: log2 of the rows of w, rounded down
+ * @k: log2 of the columns, rounded down
+ */
+struct bitnpu_cl_class {
+	uint8_t weight_format, output_format, m, n, k;
+};
+
+/**
+ * struct bitnpu_cl_tuned - what was found for a class
+ * @class: the class
+ * @choice: the fastest
+ * @usual_ns: a command's time as it usually is
+ * @best_ns: and with @choice
+ */
+struct bitnpu_cl_tuned {
+	struct bitnpu_cl_class class;
+	struct bitnpu_cl_choice choice;
+	uint64_t usual_ns, best_ns;
+};
+
+#define BITNPU_CL_TUNED_MAX 256
+
+/* All that was found on a device. */
+struct bitnpu_cl_tuned_list {
+	size_t count;
+	struct bitnpu_cl_tuned entries[BITNPU_CL_TUNED_MAX];
+};
+
+struct bitnpu_cl_class bitnpu_cl_class_of(const struct bitnpu_matmul *mm);
+
+/** bitnpu_cl_tuned_find() - Return: what was found for @class, or NULL */
+const struct bitnpu_cl_tuned *bitnpu_cl_tuned_find(const struct bitnpu_cl_tuned_list *list,
+						   const struct bitnpu_cl_class *class);
+
+/** bitnpu_cl_tuned_set() - replace or add an entry.  Return: false when the list is full. */
+bool bitnpu_cl_tuned_set(struct bitnpu_cl_tuned_list *list, const struct bitnpu_cl_tuned *entry);
+
+/**
+ * bitnpu_cl_tuned_parse() - read what bitnpu_cl_tuned_format() wrote, or anybody else
+ * @caps: the device
+ * @text: any bytes
+ * @size: how many
+ * @list: filled; empty when anything is wrong
+ *
+ * Return: whether it is well-formed and all of it can be used on the device.
+ */
+bool bitnpu_cl_tuned_parse(const struct bitnpu_cl_caps *caps, const char *text, size_t size,
+			   struct bitnpu_cl_tuned_list *list);
+
+/** bitnpu_cl_tuned_format() - Return: @list as malloc()ed text of @size bytes, or NULL */
+char *bitnpu_cl_tuned_format(const struct bitnpu_cl_tuned_list *list, size_t *size);
+
+/** bitnpu_cl_tuned_key() - Return: what names it in the disk cache */
+struct bitnpu_cl_key bitnpu_cl_tuned_key(const struct bitnpu_cl_caps *caps);
+
+/** bitnpu_cl_tuned_load() - read it from the disk cache; empty when there is none that can be used */
+void bitnpu_cl_tuned_load(const struct bitnpu_cl_caps *caps, const char *dir,
+			  struct bitnpu_cl_tuned_list *list);
+/** bitnpu_cl_tuned_store() - write it to the disk cache, if that can be */
+void bitnpu_cl_tuned_store(const struct bitnpu_cl_caps *caps, const char *dir,
+			   const struct bitnpu_cl_tuned_list *list);
+
+/** bitnpu_cl_tuned_words() - @list for people, as much as fits into @size bytes of @out */
+void bitnpu_cl_tuned_words(const struct bitnpu_cl_tuned_list *list, char *out, size_t size);
+
+/**
+ * bitnpu_cl_tune() - find the fastest way for commands like @mm
+ * @dev: measures for at most @dev->tune_ms, but for what one kernel takes to build
+ * @mm: the command
+ * @usual: what it would be computed with
+ * @found: its class is the caller's
+ *
+ * Return: false when nothing could be measured.
+ */
+bool bitnpu_cl_tune(struct bitnpu_cl_device *dev, const struct bitnpu_matmul *mm,
+		    const struct bitnpu_cl_choice *usual, struct bitnpu_cl_tuned *found);
+
 /* ---- an open device ------------------------------------------------------------------------ */
 
 /**
@@ -278,6 +370,9 @@ struct bitnpu_cl_stream {
  * @cache_dir: where binaries are kept, NULL for nowhere
  * @instructions: found by trying
  * @forced: the variant that every command is to use, or NULL
+ * @tune_lock: guards @tuned, held while the tuner measures
+ * @tuned: what it found
+ * @tune_ms: how long it may take for a class that is not among @tuned; 0: it does not
  * @program_lock: guards @programs, held while one is built
  * @programs: built so far
  * @stream_lock: guards @idle
@@ -290,6 +385,9 @@ struct bitnpu_cl_device {
 	char *cache_dir;
 	struct bitnpu_cl_instructions instructions;
 	const struct bitnpu_cl_variant *forced;
+	pthread_mutex_t tune_lock;
+	struct bitnpu_cl_tuned_list tuned;
+	uint32_t tune_ms;
 	pthread_mutex_t program_lock;
 	struct bitnpu_cl_program *programs;
 	pthread_mutex_t stream_lock;
@@ -389,6 +487,33 @@ struct bitnpu_cl_launch {
 	size_t global[2], local[2];
 	uint32_t index;
 };
+
+/**
+ * struct bitnpu_cl_arguments - memory of a MATMUL
+ * @mem: of x, w, s (any, without scales) and y
+ * @offset: into them
+ */
+struct bitnpu_cl_arguments {
+	const cl_mem *mem[4];
+	cl_ulong offset[4];
+};
+
+/**
+ * bitnpu_cl_plan_matmul() - a MATMUL's kernel with all arguments set
+ * @dev: the device
+ * @mm: its shape
+ * @choice: how to compute it
+ * @args: its memory
+ * @launch: all but @index is filled; its kernel is to be released even after an error, if there is one
+ * @err: as everywhere
+ */
+int bitnpu_cl_plan_matmul(struct bitnpu_cl_device *dev, const struct bitnpu_matmul *mm,
+			  const struct bitnpu_cl_choice *choice,
+			  const struct bitnpu_cl_arguments *args, struct bitnpu_cl_launch *launch,
+			  struct bitnpu_error *err);
+
+/** bitnpu_cl_set_weights() - let a kernel of it read other weights */
+cl_int bitnpu_cl_set_weights(cl_kernel kernel, const cl_mem *mem, cl_ulong offset);
 
 /* What prepare makes of a list.  Barriers need no entry: queues run in order. */
 struct bitnpu_cl_plan {

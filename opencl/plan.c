@@ -14,27 +14,21 @@ struct argument {
 	size_t size;
 };
 
-static const cl_mem *operand_mem(const struct bitnpu_operand *operand)
-{
-	return &((const struct bitnpu_cl_bo *)operand->bo)->mem;
-}
+/* Places among the parameters. */
+#define W_ARGUMENT	3
 
-static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *cmd,
-			    cl_uint group_tiles)
+static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_matmul *mm,
+			    const struct bitnpu_cl_arguments *mem, cl_uint group_tiles)
 {
-	const struct bitnpu_matmul *mm = &cmd->mm;
-	/* An INT32 command has no scales; a buffer must be named all the same. */
-	const struct bitnpu_operand *s = cmd->s.bo ? &cmd->s : &cmd->w;
-	const cl_ulong x_offset = cmd->x.offset, w_offset = cmd->w.offset, s_offset = s->offset;
-	const cl_ulong y_offset = cmd->y.offset, x_stride = mm->x_stride, y_stride = mm->y_stride;
+	const cl_ulong x_stride = mm->x_stride, y_stride = mm->y_stride;
 	const cl_uint m = mm->m, n = mm->n, k = mm->k;
 	const cl_uint group_shift = mm->groups ? mm->group_shift : NO_GROUPS;
 	const struct argument args[] = {
-		{ operand_mem(&cmd->x), sizeof(cl_mem) }, { &x_offset, sizeof(x_offset) },
+		{ mem->mem[0], sizeof(cl_mem) }, { &mem->offset[0], sizeof(cl_ulong) },
 		{ &x_stride, sizeof(x_stride) },
-		{ operand_mem(&cmd->w), sizeof(cl_mem) }, { &w_offset, sizeof(w_offset) },
-		{ operand_mem(s), sizeof(cl_mem) }, { &s_offset, sizeof(s_offset) },
-		{ operand_mem(&cmd->y), sizeof(cl_mem) }, { &y_offset, sizeof(y_offset) },
+		{ mem->mem[1], sizeof(cl_mem) }, { &mem->offset[1], sizeof(cl_ulong) },
+		{ mem->mem[2], sizeof(cl_mem) }, { &mem->offset[2], sizeof(cl_ulong) },
+		{ mem->mem[3], sizeof(cl_mem) }, { &mem->offset[3], sizeof(cl_ulong) },
 		{ &y_stride, sizeof(y_stride) },
 		{ &m, sizeof(m) }, { &n, sizeof(n) }, { &k, sizeof(k) },
 		{ &group_shift, sizeof(group_shift) }, { &group_tiles, sizeof(group_tiles) },
@@ -49,45 +43,96 @@ static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_checked_cmd *c
 	return CL_SUCCESS;
 }
 
+cl_int bitnpu_cl_set_weights(cl_kernel kernel, const cl_mem *mem, cl_ulong offset)
+{
+	cl_int status = clSetKernelArg(kernel, W_ARGUMENT, sizeof(*mem), mem);
+
+	return status ? status : clSetKernelArg(kernel, W_ARGUMENT + 1, sizeof(offset), &offset);
+}
+
 static size_t blocks(size_t count, size_t block)
 {
 	return (count + block - 1) / block;
 }
 
-static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checked_cmd *cmd,
-			struct bitnpu_cl_launch *launch, struct bitnpu_error *err)
+int bitnpu_cl_plan_matmul(struct bitnpu_cl_device *dev, const struct bitnpu_matmul *mm,
+			  const struct bitnpu_cl_choice *choice,
+			  const struct bitnpu_cl_arguments *args, struct bitnpu_cl_launch *launch,
+			  struct bitnpu_error *err)
 {
 	struct bitnpu_cl_config config = {
-		.weight_format = cmd->mm.weight_format,
-		.output_format = cmd->mm.output_format,
+		.choice = *choice,
+		.weight_format = mm->weight_format,
+		.output_format = mm->output_format,
 	};
-	struct bitnpu_cl_choice *choice = &config.choice;
-	uint32_t group_tiles;
 	cl_program program;
 	cl_int status;
 	int ret;
 
-	if (!bitnpu_cl_choice_usual(&dev->caps, dev->forced, cmd->mm.m, cmd->mm.tiles, choice))
-		return bitnpu_fail(err, -ENOTSUP, "opencl: no kernel fits this device");
-	group_tiles = choice->tiles;
 	/* Elsewhere any number of tiles is the same program. */
 	if (!choice->variant->fixed_tiles)
-		choice->tiles = choice->variant->max_tiles;
+		config.choice.tiles = choice->variant->max_tiles;
 	ret = bitnpu_cl_program_get(dev, &config, &program, err);
 	if (ret)
 		return ret;
 	launch->kernel = clCreateKernel(program, "matmul", &status);
 	if (!launch->kernel)
 		return bitnpu_cl_fail(err, status, "clCreateKernel");
-	status = set_arguments(launch->kernel, cmd, group_tiles);
+	status = set_arguments(launch->kernel, mm, args, choice->tiles);
 	if (status)
 		return bitnpu_cl_fail(err, status, "clSetKernelArg");
-	launch->index = cmd->index;
 	launch->local[0] = choice->group;
 	launch->local[1] = 1;
-	launch->global[0] = choice->group * blocks(cmd->mm.m, choice->m_block);
-	launch->global[1] = blocks(cmd->mm.tiles, group_tiles);
+	launch->global[0] = choice->group * blocks(mm->m, choice->m_block);
+	launch->global[1] = blocks(mm->tiles, choice->tiles);
 	return 0;
+}
+
+/* What was found for commands like this, found now, or what is usual. */
+static bool choose(struct bitnpu_cl_device *dev, const struct bitnpu_matmul *mm,
+		   struct bitnpu_cl_choice *choice)
+{
+	struct bitnpu_cl_tuned entry = { .class = bitnpu_cl_class_of(mm) };
+	const struct bitnpu_cl_tuned *known;
+
+	if (!bitnpu_cl_choice_usual(&dev->caps, dev->forced, mm->m, mm->tiles, choice))
+		return false;
+	if (dev->forced)
+		return true;
+	pthread_mutex_lock(&dev->tune_lock);
+	known = bitnpu_cl_tuned_find(&dev->tuned, &entry.class);
+	if (!known && dev->tune_ms && bitnpu_cl_tune(dev, mm, choice, &entry) &&
+	    bitnpu_cl_tuned_set(&dev->tuned, &entry)) {
+		bitnpu_cl_tuned_store(&dev->caps, dev->cache_dir, &dev->tuned);
+		known = &entry;
+	}
+	if (known)
+		*choice = known->choice;
+	pthread_mutex_unlock(&dev->tune_lock);
+	return true;
+}
+
+static const cl_mem *operand_mem(const struct bitnpu_operand *operand)
+{
+	return &((const struct bitnpu_cl_bo *)operand->bo)->mem;
+}
+
+static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checked_cmd *cmd,
+			struct bitnpu_cl_launch *launch, struct bitnpu_error *err)
+{
+	/* An INT32 command has no scales; a buffer must be named all the same. */
+	const struct bitnpu_operand *s = cmd->s.bo ? &cmd->s : &cmd->w;
+	const struct bitnpu_cl_arguments args = {
+		.mem = { operand_mem(&cmd->x), operand_mem(&cmd->w), operand_mem(s),
+			 operand_mem(&cmd->y) },
+		.offset = { cmd->x.offset, cmd->w.offset, s->offset, cmd->y.offset },
+	};
+	struct bitnpu_cl_choice choice;
+
+	if (!choose(dev, &cmd->mm, &choice))
+		return bitnpu_fail(err, -ENOTSUP, "opencl: no kernel fits this device");
+	launch->index = cmd->index;
+	return bitnpu_cl_plan_matmul(dev, &cmd->mm, &choice, &args, launch, err);
 }
 
 int bitnpu_cl_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,

@@ -42,7 +42,6 @@ static void fill(struct trial *trial)
 		a[i] = i * 37 + 128;
 		b[i] = 255 - i * 91;
 	}
-	memset(trial->result, 0, sizeof(trial->result));
 }
 
 static bool dots_are_right(const struct trial *trial)
@@ -133,7 +132,7 @@ static bool works(struct bitnpu_cl_device *dev, const char *standard, const char
 		{ bitnpu_cl_instructions_source, bitnpu_cl_instructions_source_end },
 		{ bitnpu_cl_probe_source, bitnpu_cl_probe_source_end },
 	};
-	struct trial trial;
+	struct trial trial = { .a = { 0 } };
 	cl_program program;
 	char options[160];
 	bool right;

@@ -196,8 +196,7 @@ static int make_program(struct bitnpu_cl_device *dev, const struct bitnpu_cl_con
 
 static bool same_config(const struct bitnpu_cl_config *a, const struct bitnpu_cl_config *b)
 {
-	return a->choice.variant == b->choice.variant && a->choice.group == b->choice.group &&
-	       a->choice.tiles == b->choice.tiles && a->choice.m_block == b->choice.m_block &&
+	return bitnpu_cl_choice_same(&a->choice, &b->choice) &&
 	       a->weight_format == b->weight_format && a->output_format == b->output_format;
 }
 

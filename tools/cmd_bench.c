@@ -16,7 +16,7 @@
 struct bench_settings {
 	struct bitnpu_texts devices, shapes, formats;
 	struct bitnpu_numbers prefill, depth;
-	uint32_t threads, step, repeat, copies, decode, parallel, batch;
+	uint32_t threads, step, repeat, copies, decode, parallel, batch, tune;
 	uint64_t roof_bytes;
 	const char *json, *compare, *plot;
 };
@@ -102,8 +102,8 @@ static int bench_matmuls(struct plan *plan, struct bitnpu_device *device, uint32
 	return 0;
 }
 
-static int bench_device(struct plan *plan, const char *name, uint32_t copies,
-			struct bitnpu_error *err)
+static int bench_device(struct plan *plan, const char *name,
+			const struct bench_settings *settings, struct bitnpu_error *err)
 {
 	struct bitnpu_device *device;
 	int failed;
@@ -111,10 +111,16 @@ static int bench_device(struct plan *plan, const char *name, uint32_t copies,
 	failed = bitnpu_device_open(name, &device, err);
 	if (failed)
 		return failed;
+	if (settings->tune)
+		failed = bitnpu_device_tune(device, settings->tune, err);
+	/* Where there is nothing to choose among, all is as well as it can be. */
+	if (failed && failed != -ENOTSUP)
+		goto close;
 	if (plan->model.model)
 		failed = bitnpu_bench_model(&plan->bench, device, &plan->model, err);
 	else
-		failed = bench_matmuls(plan, device, copies, err);
+		failed = bench_matmuls(plan, device, settings->copies, err);
+close:
 	bitnpu_device_close(device);
 	return failed;
 }
@@ -133,7 +139,7 @@ static int bench_all(struct plan *plan, const struct bench_settings *settings,
 	bitnpu_peak_init(&bench->peak, bench->pool);
 	failed = bitnpu_roof_create(settings->roof_bytes, bench->pool, &bench->roof, err);
 	for (size_t i = 0; i < plan->devices.count && !failed; i++)
-		failed = bench_device(plan, plan->devices.text[i], settings->copies, err);
+		failed = bench_device(plan, plan->devices.text[i], settings, err);
 	bitnpu_progress_stop(bench->progress);
 	return failed;
 }
@@ -319,6 +325,10 @@ static const struct bitnpu_option options[] = {
 	{ .name = "repeat", .letter = 'r', .type = BITNPU_OPTION_U32, .argument = "N",
 	  .offset = AT(repeat), .min = 1, .max = BITNPU_BENCH_SAMPLES, .initial = "5",
 	  .help = "samples of each row" },
+	{ .name = "tune", .type = BITNPU_OPTION_U32, .argument = "MS", .offset = AT(tune),
+	  .min = 1, .max = 3600000,
+	  .help = "first find the fastest kernels, within MS milliseconds a kind of matmul, and keep "
+		  "what was found" },
 	{ .name = "roof-buffer", .type = BITNPU_OPTION_SIZE, .argument = "BYTES",
 	  .offset = AT(roof_bytes), .min = 1 << 20, .max = 1ull << 40,
 	  .shown = "twice the largest cache, 256M at least",
@@ -349,7 +359,8 @@ const struct bitnpu_command bitnpu_command_bench = {
 		    "  bitnpu bench --shape 1x6912x2560 --format ternary --device opencl:0\n"
 		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --json new.json\n"
 		    "  bitnpu bench model.gguf --prefill 128,512 --depth 128,2048 --compare old.json\n"
-		    "  bitnpu bench model.gguf --plot roofline.svg\n",
+		    "  bitnpu bench model.gguf --plot roofline.svg\n"
+		    "  bitnpu bench model.gguf --device opencl:0 --tune 3000\n",
 	.exits = "  128 + N  ended by signal N\n",
 	.run = bench_run,
 };

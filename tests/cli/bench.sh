@@ -12,7 +12,7 @@ done
 for bad in repeat=0 repeat=x copies=0 copies=513 prefill=1 decode=0 roof-buffer=1 roof-buffer=4X \
 	   roof-buffer=99999999999G roof-buffer=M prefill= "prefill=8," prefill=,8 prefill=8,,9 \
 	   prefill=8,x prefill='8, 9' prefill=8,1048577 depth=1048577 depth=-1 depth=1,2.5 \
-	   depth=99999999999999999999 batch=0 batch=65537 parallel=0 parallel=1025 threads=0 \
+	   depth=99999999999999999999 batch=0 batch=65537 parallel=0 parallel=1025 threads=0 tune=0 \
 	   threads=1025; do
 	usage_error "--$bad" "--${bad%%=*}: '${bad#*=}' is not " bench "--$bad"
 done
@@ -82,8 +82,14 @@ if has_device opencl; then
 		'[r["device"] for r in d["rows"]] and
 		 not any(r["device"] == "golden" for r in d["rows"])' \
 		bench --json - --repeat 3 --roof-buffer 8M --shape 1x64x128 --format ternary
+	mkdir "$tmp/cache"
+	BITNPU_CACHE_DIR=$tmp/cache "$BITNPU" bench --device opencl:0 --tune 100 --repeat 1 --roof-buffer 8M \
+		--shape 1x64x128 --format ternary >"$tmp/out" 2>"$tmp/err" &&
+		BITNPU_CACHE_DIR=$tmp/cache "$BITNPU" devices | grep '^opencl:0.*tuned: ternary 1x64x128 '
+	report $? 'what the tuner found is shown'
 else
 	skip 'golden is left out where there are others' 'no OpenCL device'
+	skip 'what the tuner found is shown' 'no OpenCL device'
 fi
 
 failure 'an unknown device' 'nosuch' bench --device nosuch
