@@ -106,6 +106,7 @@ $(BUILD)/obj/tools/canvas_png.o: $(BUILD)/obj/cairo.stamp
 machine		:= $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(machine),x86_64)
 isa_flags_libbitnpu/cpu/avx2 := -mavx2
+isa_flags_libbitnpu/cpu/lookup_avx2 := -mavx2
 isa_flags_libbitnpu/cpu/scales_x86 := -mavx2 -mf16c
 isa_flags_libbitnpu/cpu/avxvnni := -mavx2 -mavxvnni
 isa_flags_libbitnpu/cpu/avx512vnni := -mavx512f -mavx512vnni

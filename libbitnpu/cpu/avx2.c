@@ -14,6 +14,7 @@
 
 #include "cpu.h"
 #include "libbitnpu/unroll.h"
+#include "lookup_avx2.h"
 #include "scaled_avx2.h"
 #include "x86.h"
 
@@ -79,12 +80,21 @@ static void lay_out_bytes(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t c
 		out[q * width] = in[q];
 }
 
-/* Sums of codes * x for one block of @width rows; @quads of them fit 16 bits. */
+/*
+ * sums += values, as written: gcc otherwise forms all products first, which spills, or copies each sum,
+ * an instruction in three.
+ */
+static inline void add_words_to(__m256i *sums, __m256i values)
+{
+	__asm__("vpaddw %1, %0, %0" : "+x"(*sums) : "x"(values));
+}
+
+/* @times the sums of codes * x for one block of @width rows; @quads of them fit 16 bits. */
 static inline __attribute__((always_inline)) void
 block_sums(const __m256i *codes, uint32_t quads, const int32_t *x, const uint32_t width,
-	   __m256i (*sums)[HALVES])
+	   const int16_t times, __m256i (*sums)[HALVES])
 {
-	const __m256i ones = _mm256_set1_epi16(1);
+	const __m256i factor = _mm256_set1_epi16(times);
 	__m256i acc[ROWS][HALVES];
 
 	BITNPU_UNROLL
@@ -97,16 +107,14 @@ block_sums(const __m256i *codes, uint32_t quads, const int32_t *x, const uint32_
 		for (uint32_t r = 0; r < width; r++) {
 			const __m256i xs = _mm256_set1_epi32(x[r]);
 
-			acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(c0, xs));
-			acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(c1, xs));
-			/* Keeps gcc from doing all products first, which spills: half the speed. */
-			__asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
+			add_words_to(&acc[r][0], _mm256_maddubs_epi16(c0, xs));
+			add_words_to(&acc[r][1], _mm256_maddubs_epi16(c1, xs));
 		}
 	}
 	BITNPU_UNROLL
 	for (uint32_t r = 0; r < width; r++) {
-		sums[r][0] = _mm256_madd_epi16(acc[r][0], ones);
-		sums[r][1] = _mm256_madd_epi16(acc[r][1], ones);
+		sums[r][0] = _mm256_madd_epi16(acc[r][0], factor);
+		sums[r][1] = _mm256_madd_epi16(acc[r][1], factor);
 	}
 }
 
@@ -119,7 +127,7 @@ add_block(const __m256i *codes, uint32_t quads, uint32_t narrow, const int32_t *
 		__m256i part[ROWS][HALVES];
 
 		block_sums(codes + HALVES * q, quads - q < narrow ? quads - q : narrow,
-			   x + (size_t)q * width, width, part);
+			   x + (size_t)q * width, width, 1, part);
 		BITNPU_UNROLL
 		for (uint32_t r = 0; r < width; r++)
 			add_to(sums[r], part[r][0], part[r][1]);
@@ -206,16 +214,18 @@ scaled_block(const __m256i *codes, uint32_t quads, uint32_t group, const uint32_
 	     const int32_t *x_sums, uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
 {
 	const uint32_t narrow = planes == 4 ? 42 : 126;
+	/* Binary weights are twice the codes less 1. */
+	const int16_t times = planes == 4 ? 1 : 2;
 
 	for (; quads > 0; scales++, x_sums += rows) {
 		const uint32_t count = quads < group ? quads : group;
 		uint32_t q = count < narrow ? count : narrow;
 		__m256i sums[ROWS][HALVES], more[ROWS][HALVES];
 
-		block_sums(codes, q, x, width, sums);
+		block_sums(codes, q, x, width, times, sums);
 		for (; q < count; q += narrow) {
 			block_sums(codes + HALVES * q, count - q < narrow ? count - q : narrow,
-				   x + (size_t)q * width, width, more);
+				   x + (size_t)q * width, width, times, more);
 			BITNPU_UNROLL
 			for (uint32_t r = 0; r < width; r++)
 				for (int h = 0; h < HALVES; h++)
@@ -223,7 +233,7 @@ scaled_block(const __m256i *codes, uint32_t quads, uint32_t group, const uint32_
 		}
 		BITNPU_UNROLL
 		for (uint32_t r = 0; r < width; r++)
-			bitnpu_avx2_add_scaled(totals[r], *scales, sums[r], x_sums[r], planes == 8);
+			bitnpu_avx2_add_scaled(totals[r], *scales, sums[r], x_sums[r], false);
 		codes += HALVES * count;
 		x += width * count;
 		quads -= count;
@@ -544,7 +554,12 @@ static const struct bitnpu_cpu_kernel block_kernels[] = {
 static const struct bitnpu_cpu_kernel *kernel(uint8_t weight_format, uint32_t rows,
 					      uint32_t segment)
 {
-	return rows == 1 ? &row_kernels[weight_format] : &block_kernels[weight_format];
+	if (rows > 1)
+		return &block_kernels[weight_format];
+	/* Tables are of two lines. */
+	if (weight_format == BITNPU_W_BINARY && (!segment || segment >= BITNPU_CPU_BLOCK))
+		return &bitnpu_avx2_lookup;
+	return &row_kernels[weight_format];
 }
 
 static bool usable(void)
