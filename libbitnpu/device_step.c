@@ -126,7 +126,7 @@ static int trace_head(struct device_step *st)
 {
 	const struct bitnpu_session *s = st->s;
 	const struct bitnpu_weights *w = &s->model->head;
-	const int32_t *slices[BITNPU_MAX_SLICES];
+	const int32_t *slices[BITNPU_MAX_SLICES] = { NULL };
 	struct bitnpu_factor factor;
 	void *map;
 	int ret = read_factor(st, &factor);

@@ -250,17 +250,16 @@ void bitnpu_float_pass(void *arg, uint32_t index, unsigned int thread)
 {
 	const struct bitnpu_float_job *job = arg;
 	const uint32_t parts = parts_of_row(job->op), row = index / parts, part = index % parts;
-	float *scratch = job->scratch ? job->scratch + thread * job->scratch_floats : NULL;
 
 	switch (job->op->opcode) {
 	case BITNPU_OP_NORM_QUANTIZE:
 		norm_quantize(job, row);
 		break;
 	case BITNPU_OP_HEADS:
-		heads(job, row, scratch);
+		heads(job, row, job->scratch + thread * job->scratch_floats);
 		break;
 	case BITNPU_OP_ATTENTION:
-		attend(job, row, part, scratch);
+		attend(job, row, part, job->scratch + thread * job->scratch_floats);
 		break;
 	default:
 		run_blocks(job, row, part);
@@ -274,7 +273,7 @@ static size_t scratch_floats(const struct bitnpu_float_job *job)
 	uint32_t most = 0;
 
 	if (op->opcode == BITNPU_OP_HEADS)
-		return op->flags & BITNPU_HEADS_CACHE ? op->n : 0;
+		return op->n;
 	if (op->opcode != BITNPU_OP_ATTENTION)
 		return 0;
 	for (uint32_t row = 0; row < op->m; row++)

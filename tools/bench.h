@@ -82,6 +82,7 @@ const char *bitnpu_peak_name(const struct bitnpu_peak *peak);
  * @tokens: of a sample of a model, each session's; 0 for a matmul, as the next two
  * @depth: tokens in the KV cache before
  * @parallel: sessions
+ * @step: where a model's float operations ran, "host" or "device"; NULL for a matmul
  * @samples: how many
  * @seconds: median of one sample
  * @seconds_min: shortest
@@ -99,6 +100,7 @@ struct bitnpu_bench_row {
 	char device[32], format[24];
 	uint32_t m, n, k, copies;
 	uint32_t tokens, depth, parallel;
+	const char *step;
 	unsigned int samples;
 	double seconds, seconds_min, seconds_max;
 	double gbps, roof_gbps, share_of_roof;

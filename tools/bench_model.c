@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "command.h"
 #include "interrupt.h"
 #include "libbitnpu/model.h"
 #include "output.h"
@@ -34,6 +35,7 @@ struct work {
  * @what: how
  * @bench: shared
  * @info: the device
+ * @step: where its steps run
  * @sessions: @what->parallel of them
  * @tokens: as many as the context holds
  * @next: the next of each session of a step
@@ -47,6 +49,7 @@ struct model_bench {
 	const struct bitnpu_bench_model *what;
 	struct bitnpu_bench *bench;
 	const struct bitnpu_device_info *info;
+	uint32_t step;
 	struct bitnpu_session **sessions;
 	uint32_t *tokens, *next;
 	const float **logits;
@@ -125,7 +128,8 @@ static int fill(struct model_bench *b, struct bitnpu_error *err)
 
 static int measure_prefill(struct model_bench *b, uint32_t tokens, struct bitnpu_error *err)
 {
-	struct bitnpu_bench_row row = { .kind = "prefill", .tokens = tokens, .parallel = 1 };
+	struct bitnpu_bench_row row = { .kind = "prefill", .tokens = tokens, .parallel = 1,
+					.step = bitnpu_step_choices[b->step] };
 	uint32_t steps = (tokens + b->what->batch - 1) / b->what->batch;
 	const struct work *work = &b->work;
 	int failed;
@@ -148,8 +152,11 @@ static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_e
 {
 	uint32_t steps = b->what->decode, parallel = b->what->parallel;
 	struct bitnpu_bench_row row = { .kind = "decode", .tokens = steps, .depth = depth,
-					.parallel = parallel };
-	uint32_t reads = (parallel + b->what->batch - 1) / b->what->batch;
+					.parallel = parallel,
+					.step = bitnpu_step_choices[b->step] };
+	/* sessions of one step share the weights, where they can have one step */
+	uint32_t reads = b->step == BITNPU_STEP_DEVICE ?
+			 parallel : (parallel + b->what->batch - 1) / b->what->batch;
 	const struct work *work = &b->work;
 	double positions;
 	int failed;
@@ -166,7 +173,6 @@ static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_e
 	row.tokens_per_s = (double)steps * parallel / row.seconds;
 	/* the first of the tokens sees depth + 1 positions, the last depth + steps */
 	positions = steps * (depth + (steps + 1) / 2.0);
-	/* sessions of one step share the weights */
 	bitnpu_bench_rates(&row, (double)steps * reads * (work->block_bytes + work->head_bytes) +
 				 parallel * positions * work->position_bytes,
 			   (double)parallel * steps *
@@ -205,6 +211,7 @@ static void find_work(struct model_bench *b)
 	add_work(&model->head, &work->head_bytes, &work->head_operations);
 	bitnpu_session_get_stats(b->sessions[0], &stats);
 	work->position_bytes = (double)stats.kv_bytes / b->n_ctx;
+	b->step = stats.step;
 }
 
 /* Positions that the longest of all rows needs. */

@@ -58,16 +58,17 @@ static void print_matmuls(const struct bitnpu_bench *bench)
 
 static void print_model(const struct bitnpu_bench *bench)
 {
-	static const char *const header[] = { "DEVICE", "KIND", "TOKENS", "DEPTH", "PARALLEL",
-					      "TOKENS/S", "MS", "SPREAD", "GB/S", "OF ROOF", "GOPS",
-					      "OF PEAK" };
+	static const char *const header[] = { "DEVICE", "STEP", "KIND", "TOKENS", "DEPTH",
+					      "PARALLEL", "TOKENS/S", "MS", "SPREAD", "GB/S",
+					      "OF ROOF", "GOPS", "OF PEAK" };
 	struct bitnpu_table table;
 
-	start_table(&table, "llrrrrrrrrrr", header);
+	start_table(&table, "lllrrrrrrrrrr", header);
 	for (size_t i = 0; i < bench->row_count; i++) {
 		const struct bitnpu_bench_row *row = &bench->rows[i];
 
 		bitnpu_table_add(&table, "%s", row->device);
+		bitnpu_table_add(&table, "%s", row->step);
 		bitnpu_table_add(&table, "%s", row->kind);
 		bitnpu_table_add(&table, "%u", row->tokens);
 		bitnpu_table_add(&table, "%u", row->depth);
@@ -143,6 +144,7 @@ static void add_shape(json_t *json, const struct bitnpu_bench_row *row)
 	json_object_set_new(json, "tokens", count_json(!matmul, row->tokens));
 	json_object_set_new(json, "depth", count_json(!matmul, row->depth));
 	json_object_set_new(json, "parallel", count_json(!matmul, row->parallel));
+	json_object_set_new(json, "step", matmul ? json_null() : json_string(row->step));
 }
 
 static void add_comparison(json_t *json, const struct bitnpu_bench_old *old,

@@ -71,9 +71,9 @@ json '(lambda reads, ops: reads[0] - reads[1] > 0 and ops[0] > ops[1] and
 report $? 'bytes that a row must read'
 # shellcheck disable=SC2086
 expect 0 'a model as a table, JSON to a file' \
-	bench "$MODEL" $fast --prefill 4 --depth 0 --decode 2 --json "$tmp/results.json"
-grep -qE '^golden +decode +2 +0 +1 +[0-9.]+ ' "$tmp/out" && cp "$tmp/results.json" "$tmp/out" &&
-	json 'len(d["rows"]) == 2'
+	bench "$MODEL" $fast --prefill 4 --depth 0 --decode 2 --step device --json "$tmp/results.json"
+grep -qE '^golden +device +decode +2 +0 +1 +[0-9.]+ ' "$tmp/out" && cp "$tmp/results.json" "$tmp/out" &&
+	json '[r["step"] for r in d["rows"]] == ["device", "device"]'
 report $? 'has the row, and the file is there'
 
 if has_device opencl; then
