@@ -10,6 +10,8 @@
 void bitnpu_table_init(struct bitnpu_table *table, const char *align)
 {
 	*table = (struct bitnpu_table){ .columns = strlen(align), .align = align };
+	if (table->columns > BITNPU_TABLE_COLUMNS)
+		abort();
 }
 
 void bitnpu_table_add(struct bitnpu_table *table, const char *fmt, ...)

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define BITNPU_TABLE_COLUMNS 12
+#define BITNPU_TABLE_COLUMNS 16
 
 /**
  * struct bitnpu_table - cells gathered row by row; bitnpu_table_print() prints and frees them
@@ -19,7 +19,10 @@ struct bitnpu_table {
 	size_t count, capacity;
 };
 
-/** bitnpu_table_init() - as many columns as @align has letters; the first row is the header */
+/**
+ * bitnpu_table_init() - as many columns as @align has letters, at most %BITNPU_TABLE_COLUMNS; the
+ * first row is the header
+ */
 void bitnpu_table_init(struct bitnpu_table *table, const char *align);
 /** bitnpu_table_add() - the next cell, from left to right */
 __attribute__((format(printf, 2, 3)))
