@@ -62,6 +62,42 @@ static void test_fault(void **state)
 	assert_int_equal(bitnpu_fail_fault(NULL, -EIO, &fault), -EIO);
 }
 
+/* A field is named by its command's own names; where there is none, by its place. */
+static void test_fields(void **state)
+{
+	static const struct {
+		uint8_t opcode;
+		uint32_t field;
+		const char *said;
+	} cases[] = {
+		{ BITNPU_OP_MATMUL, 56, "command 3: group_shift 0x40: " },
+		{ BITNPU_OP_NORM_QUANTIZE, 12, "command 3: eps 0x40: " },
+		{ BITNPU_OP_SCALE, 48, "command 3: slice_stride 0x40: " },
+		{ BITNPU_OP_HEADS, 10, "command 3: head_dim 0x40: " },
+		{ BITNPU_OP_ATTENTION, 2, "command 3: group 0x40: " },
+		{ BITNPU_OP_GATE, 60, "command 3: activation 0x40: " },
+		{ BITNPU_OP_GATE, 62, "command 3: byte 62 is 0x40: " },
+		{ BITNPU_OP_GATE + 1, 0, "command 3: opcode 0x40: " },
+		{ 0xff, 0, "command 3: opcode 0x40: " },
+		{ 0xff, 8, "command 3: byte 8 is 0x40: " },
+		{ BITNPU_OP_NOP, 8, "command 3: byte 8 is 0x40: " },
+	};
+	struct bitnpu_error err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct bitnpu_fault fault = {
+			.status = BITNPU_STATUS_FORMAT,
+			.index = 3,
+			.field = cases[i].field,
+			.addr = 0x40,
+		};
+
+		bitnpu_fail_command(&err, -EINVAL, cases[i].opcode, &fault);
+		if (strncmp(err.message, cases[i].said, strlen(cases[i].said)))
+			fail_msg("\"%s\" should begin with \"%s\"", err.message, cases[i].said);
+	}
+}
+
 static void test_every_status(void **state)
 {
 	struct bitnpu_error err;
@@ -91,6 +127,7 @@ int main(void)
 		cmocka_unit_test(test_fail),
 		cmocka_unit_test(test_long_and_unprintable),
 		cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_every_status),
 	};
 
