@@ -64,6 +64,7 @@ struct bitnpu_device;
  * @max_k_int64: likewise with %BITNPU_Y_INT64
  * @unified: buffers share memory with the host, nothing is copied
  * @host: it is the host's own processors, which "cpu" knows best how to use
+ * @whole_steps: a model's step is faster when all of it stays on the device (&enum bitnpu_step)
  * @prototype: a simulator, or hardware in the making, which "auto" passes over
  */
 struct bitnpu_device_info {
@@ -79,6 +80,7 @@ struct bitnpu_device_info {
 	bool unified;
 	bool host;
 	bool prototype;
+	bool whole_steps;
 };
 
 /* Most threads that bitnpu_set_threads() takes. */
@@ -521,8 +523,8 @@ typedef void bitnpu_trace_fn(void *user, int layer, const char *name, enum bitnp
 
 /**
  * enum bitnpu_step - where the float operations between the matmuls run
- * @BITNPU_STEP_AUTO: on the device if it has the float commands and is not the host's own
- *	processors
+ * @BITNPU_STEP_AUTO: on the device if it has the float commands and is faster so (whole_steps of
+ *	&struct bitnpu_device_info)
  * @BITNPU_STEP_HOST: on the host, which then submits a list for each group of matmuls
  * @BITNPU_STEP_DEVICE: on the device, where the KV cache then is too: one list a step
  *

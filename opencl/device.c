@@ -89,6 +89,15 @@ static uint64_t get_max_group(cl_device_id id)
 	return sizes[0] < max ? sizes[0] : max;
 }
 
+/* Round to nearest, once; subnormals, infinities and NaNs as IEEE 754 has them. */
+static bool has_exact_floats(cl_device_id id)
+{
+	const cl_ulong needed = CL_FP_ROUND_TO_NEAREST | CL_FP_DENORM | CL_FP_INF_NAN | CL_FP_FMA |
+				CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
+
+	return !(needed & ~get_number(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof(cl_ulong)));
+}
+
 /* What the device says that it has; probe.c finds out. */
 static void claim_instructions(struct bitnpu_cl_caps *caps)
 {
@@ -159,6 +168,7 @@ static void get_caps(cl_platform_id platform, cl_device_id id, struct bitnpu_cl_
 	caps->memory = get_number(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
 	caps->local = get_number(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));
 	caps->unified = get_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool));
+	caps->exact_floats = has_exact_floats(id);
 	claim_instructions(caps);
 	judge(caps);
 }

@@ -10,6 +10,9 @@
 #define FEATURES	(BITNPU_FEATURE_W_TERNARY | BITNPU_FEATURE_W_BINARY | \
 			 BITNPU_FEATURE_W_INT8 | BITNPU_FEATURE_Y_INT32 | BITNPU_FEATURE_Y_INT64)
 
+#define FLOAT_FEATURES	(BITNPU_FEATURE_NORM_QUANTIZE | BITNPU_FEATURE_SCALE | \
+			 BITNPU_FEATURE_HEADS | BITNPU_FEATURE_ATTENTION | BITNPU_FEATURE_GATE)
+
 static const char *type_name(cl_device_type type)
 {
 	if (type & CL_DEVICE_TYPE_GPU)
@@ -39,11 +42,13 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 	used = strlen(info->detail);
 	if (!forced)
 		bitnpu_cl_tuned_words(tuned, info->detail + used, sizeof(info->detail) - used);
-	info->features = FEATURES;
+	info->features = FEATURES | (caps->exact_floats ? FLOAT_FEATURES : 0);
 	info->memory_bytes = caps->memory;
 	info->max_buffer_bytes = caps->max_alloc;
 	info->unified = caps->unified;
 	info->host = caps->type == CL_DEVICE_TYPE_CPU;
+	/* Even where it is the host's processors: one submission a token (docs/performance.md). */
+	info->whole_steps = caps->exact_floats;
 }
 
 static int opencl_describe(unsigned int index, struct bitnpu_device_info *info)

@@ -122,7 +122,7 @@ int bitnpu_cl_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_che
 		      void *prepared, struct bitnpu_error *err)
 {
 	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
-	const struct bitnpu_cl_plan *plan = prepared;
+	struct bitnpu_cl_plan *plan = prepared;
 	struct bitnpu_cl_stream *stream;
 	cl_event *events;
 	int ret;
@@ -135,7 +135,11 @@ int bitnpu_cl_execute(struct bitnpu_engine_context *ctx, const struct bitnpu_che
 	ret = bitnpu_cl_stream_get(dev, &stream, err);
 	if (ret)
 		goto out;
+	if (plan->scratch)
+		pthread_mutex_lock(&plan->scratch_lock);
 	ret = run(stream, plan, events, err);
+	if (plan->scratch)
+		pthread_mutex_unlock(&plan->scratch_lock);
 	bitnpu_cl_stream_put(dev, stream, ret != 0);
 out:
 	free(events);

@@ -53,6 +53,7 @@ int bitnpu_cl_fail(struct bitnpu_error *err, cl_int status, const char *what);
  * @memory: global memory, bytes
  * @local: local memory, bytes
  * @unified: host memory is device memory
+ * @exact_floats: its floats round as docs/numerics.md has them: float commands can be left to it
  * @dots: BITNPU_CL_DOT_*, ways to multiply four bytes at once that it claims
  * @shuffles: BITNPU_CL_SHUFFLE_*, likewise to exchange values within a subgroup
  * @refusal: why it cannot be used, "" when it can
@@ -64,7 +65,7 @@ struct bitnpu_cl_caps {
 	char name[128], version[96], driver[64], platform_version[96];
 	uint32_t compute_units, short_width;
 	uint64_t max_group, max_alloc, memory, local;
-	bool unified;
+	bool unified, exact_floats;
 	uint32_t dots, shuffles;
 	char refusal[128];
 };
@@ -374,7 +375,8 @@ struct bitnpu_cl_stream {
  * @tuned: what it found
  * @tune_ms: how long it may take for a class that is not among @tuned; 0: it does not
  * @program_lock: guards @programs, held while one is built
- * @programs: built so far
+ * @programs: built so far, for MATMULs
+ * @floats: for float commands, NULL before the first
  * @stream_lock: guards @idle
  * @idle: queues that no thread is using
  */
@@ -390,6 +392,7 @@ struct bitnpu_cl_device {
 	uint32_t tune_ms;
 	pthread_mutex_t program_lock;
 	struct bitnpu_cl_program *programs;
+	cl_program floats;
 	pthread_mutex_t stream_lock;
 	struct bitnpu_cl_stream *idle;
 };
@@ -427,6 +430,7 @@ void bitnpu_cl_programs_release(struct bitnpu_cl_device *dev);
 extern const char bitnpu_cl_blocks[], bitnpu_cl_blocks_end[];
 extern const char bitnpu_cl_common[], bitnpu_cl_common_end[];
 extern const char bitnpu_cl_dots[], bitnpu_cl_dots_end[];
+extern const char bitnpu_cl_floats[], bitnpu_cl_floats_end[];
 extern const char bitnpu_cl_instructions_source[], bitnpu_cl_instructions_source_end[];
 extern const char bitnpu_cl_lanes[], bitnpu_cl_lanes_end[];
 extern const char bitnpu_cl_probe_source[], bitnpu_cl_probe_source_end[];
@@ -515,11 +519,52 @@ int bitnpu_cl_plan_matmul(struct bitnpu_cl_device *dev, const struct bitnpu_matm
 /** bitnpu_cl_set_weights() - let a kernel of it read other weights */
 cl_int bitnpu_cl_set_weights(cl_kernel kernel, const cl_mem *mem, cl_ulong offset);
 
-/* What prepare makes of a list.  Barriers need no entry: queues run in order. */
+/**
+ * struct bitnpu_cl_argument - a kernel's argument
+ * @value: of it
+ * @size: of @value
+ */
+struct bitnpu_cl_argument {
+	const void *value;
+	size_t size;
+};
+
+/** bitnpu_cl_set_arguments() - set @kernel's arguments, the first @count */
+cl_int bitnpu_cl_set_arguments(cl_kernel kernel, const struct bitnpu_cl_argument *args,
+			       cl_uint count);
+
+/**
+ * struct bitnpu_cl_plan - what prepare makes of a list
+ * @scratch: scores of ATTENTIONs, NULL without one
+ * @scratch_lock: held while it is used; a list may be run on several queues at once
+ * @count: launches, whose order is the list's.  Barriers need no entry: queues run in order
+ * @launches: the launches
+ */
 struct bitnpu_cl_plan {
+	cl_mem scratch;
+	pthread_mutex_t scratch_lock;
 	size_t count;
 	struct bitnpu_cl_launch launches[];
 };
+
+/* floats.c */
+
+/** bitnpu_cl_float_launches() - Return: launches that a float command takes */
+uint32_t bitnpu_cl_float_launches(const struct bitnpu_float_command *op);
+/** bitnpu_cl_float_scratch() - Return: bytes of scratch memory that it needs */
+uint64_t bitnpu_cl_float_scratch(const struct bitnpu_float_command *op);
+
+/**
+ * bitnpu_cl_plan_float() - a float command's kernels with all arguments set
+ * @dev: the device
+ * @cmd: the command
+ * @scratch: of bitnpu_cl_float_scratch() bytes
+ * @launches: filled, but what comes after an error; kernels are the caller's to release
+ * @err: as everywhere
+ */
+int bitnpu_cl_plan_float(struct bitnpu_cl_device *dev, const struct bitnpu_checked_cmd *cmd,
+			 const cl_mem *scratch, struct bitnpu_cl_launch *launches,
+			 struct bitnpu_error *err);
 
 int bitnpu_cl_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
 		      void **prepared, struct bitnpu_error *err);

@@ -8,22 +8,27 @@
 /* A shift that makes one group of all columns. */
 #define NO_GROUPS	31
 
-/* In the order of the kernel's parameters (common.cl). */
-struct argument {
-	const void *value;
-	size_t size;
-};
-
 /* Places among the parameters. */
 #define W_ARGUMENT	3
 
+cl_int bitnpu_cl_set_arguments(cl_kernel kernel, const struct bitnpu_cl_argument *args,
+			       cl_uint count)
+{
+	cl_int status = CL_SUCCESS;
+
+	for (cl_uint i = 0; i < count && !status; i++)
+		status = clSetKernelArg(kernel, i, args[i].size, args[i].value);
+	return status;
+}
+
+/* In the order of the kernel's parameters (common.cl). */
 static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_matmul *mm,
 			    const struct bitnpu_cl_arguments *mem, cl_uint group_tiles)
 {
 	const cl_ulong x_stride = mm->x_stride, y_stride = mm->y_stride;
 	const cl_uint m = mm->m, n = mm->n, k = mm->k;
 	const cl_uint group_shift = mm->groups ? mm->group_shift : NO_GROUPS;
-	const struct argument args[] = {
+	const struct bitnpu_cl_argument args[] = {
 		{ mem->mem[0], sizeof(cl_mem) }, { &mem->offset[0], sizeof(cl_ulong) },
 		{ &x_stride, sizeof(x_stride) },
 		{ mem->mem[1], sizeof(cl_mem) }, { &mem->offset[1], sizeof(cl_ulong) },
@@ -34,13 +39,7 @@ static cl_int set_arguments(cl_kernel kernel, const struct bitnpu_matmul *mm,
 		{ &group_shift, sizeof(group_shift) }, { &group_tiles, sizeof(group_tiles) },
 	};
 
-	for (cl_uint i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
-		cl_int status = clSetKernelArg(kernel, i, args[i].size, args[i].value);
-
-		if (status)
-			return status;
-	}
-	return CL_SUCCESS;
+	return bitnpu_cl_set_arguments(kernel, args, sizeof(args) / sizeof(args[0]));
 }
 
 cl_int bitnpu_cl_set_weights(cl_kernel kernel, const cl_mem *mem, cl_ulong offset)
@@ -135,26 +134,75 @@ static int plan_command(struct bitnpu_cl_device *dev, const struct bitnpu_checke
 	return bitnpu_cl_plan_matmul(dev, &cmd->mm, &choice, &args, launch, err);
 }
 
+/* Launches of a list, and the scratch memory that they share: they run one after another. */
+static size_t count_launches(const struct bitnpu_checked_list *list, uint64_t *scratch)
+{
+	size_t count = 0;
+
+	*scratch = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct bitnpu_checked_cmd *cmd = &list->cmds[i];
+
+		if (cmd->opcode == BITNPU_OP_MATMUL)
+			count++;
+		if (!bitnpu_is_float_opcode(cmd->opcode))
+			continue;
+		count += bitnpu_cl_float_launches(&cmd->op);
+		if (bitnpu_cl_float_scratch(&cmd->op) > *scratch)
+			*scratch = bitnpu_cl_float_scratch(&cmd->op);
+	}
+	return count;
+}
+
+static int plan_list(struct bitnpu_cl_device *dev, const struct bitnpu_checked_list *list,
+		     struct bitnpu_cl_plan *plan, struct bitnpu_error *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct bitnpu_checked_cmd *cmd = &list->cmds[i];
+		struct bitnpu_cl_launch *next = &plan->launches[plan->count];
+		int ret;
+
+		if (cmd->opcode == BITNPU_OP_BARRIER)
+			continue;
+		/* Counted first, so that a half-made entry is freed too. */
+		if (cmd->opcode == BITNPU_OP_MATMUL) {
+			plan->count++;
+			ret = plan_command(dev, cmd, next, err);
+		} else {
+			plan->count += bitnpu_cl_float_launches(&cmd->op);
+			ret = bitnpu_cl_plan_float(dev, cmd, &plan->scratch, next, err);
+		}
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int bitnpu_cl_prepare(struct bitnpu_engine_context *ctx, const struct bitnpu_checked_list *list,
 		      void **prepared, struct bitnpu_error *err)
 {
 	struct bitnpu_cl_device *dev = (struct bitnpu_cl_device *)ctx->dev;
 	struct bitnpu_cl_plan *plan;
-	int ret;
+	uint64_t scratch;
+	size_t count = count_launches(list, &scratch);
+	cl_int status;
+	int ret = 0;
 
-	plan = calloc(1, sizeof(*plan) + list->count * sizeof(plan->launches[0]));
+	plan = calloc(1, sizeof(*plan) + count * sizeof(plan->launches[0]));
 	if (!plan)
 		return bitnpu_fail(err, -ENOMEM, "opencl: out of memory for %zu commands",
 				   list->count);
-	for (size_t i = 0; i < list->count; i++) {
-		if (list->cmds[i].opcode != BITNPU_OP_MATMUL)
-			continue;
-		/* Counted first, so that a half-made entry is freed too. */
-		ret = plan_command(dev, &list->cmds[i], &plan->launches[plan->count++], err);
-		if (ret) {
-			bitnpu_cl_unprepare(ctx, plan);
-			return ret;
-		}
+	pthread_mutex_init(&plan->scratch_lock, NULL);
+	if (scratch) {
+		plan->scratch = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, scratch, NULL, &status);
+		if (!plan->scratch)
+			ret = bitnpu_cl_fail(err, status, "clCreateBuffer");
+	}
+	if (!ret)
+		ret = plan_list(dev, list, plan, err);
+	if (ret) {
+		bitnpu_cl_unprepare(ctx, plan);
+		return ret;
 	}
 	*prepared = plan;
 	return 0;
@@ -167,5 +215,8 @@ void bitnpu_cl_unprepare(struct bitnpu_engine_context *ctx, void *prepared)
 	for (size_t i = 0; i < plan->count; i++)
 		if (plan->launches[i].kernel)
 			clReleaseKernel(plan->launches[i].kernel);
+	if (plan->scratch)
+		clReleaseMemObject(plan->scratch);
+	pthread_mutex_destroy(&plan->scratch_lock);
 	free(plan);
 }

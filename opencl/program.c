@@ -24,6 +24,7 @@
 EMBED(bitnpu_cl_blocks, "blocks.cl");
 EMBED(bitnpu_cl_common, "common.cl");
 EMBED(bitnpu_cl_dots, "dots.cl");
+EMBED(bitnpu_cl_floats, "floats.cl");
 EMBED(bitnpu_cl_instructions_source, "instructions.cl");
 EMBED(bitnpu_cl_lanes, "lanes.cl");
 EMBED(bitnpu_cl_probe_source, "probe.cl");
@@ -232,6 +233,8 @@ out:
 
 void bitnpu_cl_programs_release(struct bitnpu_cl_device *dev)
 {
+	if (dev->floats)
+		clReleaseProgram(dev->floats);
 	while (dev->programs) {
 		struct bitnpu_cl_program *entry = dev->programs;
 
