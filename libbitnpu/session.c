@@ -39,8 +39,8 @@ static int choose_step(const struct bitnpu_session *s, struct bitnpu_error *err)
 {
 	switch (s->params.step) {
 	case BITNPU_STEP_AUTO:
-		/* The host's processors gain nothing by being their own device. */
-		return !bitnpu_device_get_info(s->dev)->host && !bitnpu_device_can_step(s, NULL);
+		return bitnpu_device_get_info(s->dev)->whole_steps &&
+		       !bitnpu_device_can_step(s, NULL);
 	case BITNPU_STEP_HOST:
 		return 0;
 	case BITNPU_STEP_DEVICE:

@@ -199,6 +199,7 @@ struct bitnpu_device *fake_device_open(struct fake_engine *fake)
 	engine->fake = fake;
 	engine->engine.ops = fake->has_queues ? &fake_queue_ops : &fake_ops;
 	engine->engine.info.features = fake->features;
+	engine->engine.info.whole_steps = true;
 	engine->engine.info.max_buffer_bytes = fake->max_buffer_bytes;
 	bitnpu_ref_init(&dev->ref);
 	dev->ops = engine->engine.ops;

@@ -761,7 +761,7 @@ static void test_plan_cache(void **state)
 	bitnpu_device_close(dev);
 }
 
-/* Who has the float commands steps on the device, unless it is the host's own processors. */
+/* Who has the float commands steps on the device, where that is faster. */
 static void test_step(void **state)
 {
 	static const struct bitnpu_session_params automatic;
