@@ -8,7 +8,7 @@
  * Local memory holds quads (four columns a word): of the weights by rows, of x by rows of x.
  */
 #define ROW_LANES (4 * MAX_TILES)	/* work-items along the rows of w */
-#define M_LANES (GROUP / ROW_LANES)	/* along the rows of x */
+#define M_LANES (GROUP / ROW_LANES)	/* along the rows of x; variant.c sees that they divide */
 #define M_EACH (M_BLOCK / M_LANES)
 
 #if WEIGHT_FORMAT == 2
@@ -19,10 +19,6 @@
 #define STAGE_K (STAGE_LINES * LINE_K)	/* 64, 128 or 64 columns */
 #define QUADS (STAGE_K / 4)
 #define PLANES (LINE_K / 4)
-
-#if M_EACH * M_LANES != M_BLOCK || M_LANES * ROW_LANES != GROUP || M_EACH < 1
-#error "a group's work-items do not divide its block"
-#endif
 
 #if OUTPUT_FORMAT == 1
 typedef ulong4 y_type4;

@@ -9,7 +9,7 @@
 /* Work-items of a group where elements stand alone; every device has groups of so many. */
 #define ELEMENT_ITEMS	16
 /* Elements of each of these where vectors are kept. */
-#define VECTOR		16
+#define VECTOR		16u
 /* Work-items that share a row elsewhere. */
 #define ROW_ITEMS	64
 /* Most query heads of a work-item, as in floats.cl, and how many of these keep a processor busy. */
@@ -43,7 +43,7 @@ static int get_program(struct bitnpu_cl_device *dev, struct bitnpu_error *err)
 
 	snprintf(options, sizeof(options),
 		 BITNPU_CL_STANDARD " -w -cl-fp32-correctly-rounded-divide-sqrt -DWEIGHT_FORMAT=0"
-		 " -DOUTPUT_FORMAT=0 -DGROUP=%u -DEACH=%u", items, items == 1 ? VECTOR : 1);
+		 " -DOUTPUT_FORMAT=0 -DGROUP=%u -DEACH=%u", items, items == 1 ? VECTOR : 1u);
 	pthread_mutex_lock(&dev->program_lock);
 	if (!dev->floats)
 		ret = bitnpu_cl_build(dev, sources, sizeof(sources) / sizeof(*sources), options,

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROUP	64
+#define GROUP	64u
 
 /* What instructions.cl can do, best known first. */
 static const struct way {

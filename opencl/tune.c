@@ -118,7 +118,7 @@ static cl_int make_operands(struct tuning *t)
 	return status ? status : clFinish(t->stream->queue);
 }
 
-/* Return: nanoseconds for each of @count commands with weights of their own, 0 on failure. */
+/* Return: nanoseconds for each of @count commands (not 0) with weights of their own, 0 on failure. */
 static uint64_t sample(struct tuning *t, const struct trial *trial, uint32_t count)
 {
 	const struct bitnpu_cl_launch *launch = &trial->launch;
@@ -132,7 +132,7 @@ static uint64_t sample(struct tuning *t, const struct trial *trial, uint32_t cou
 			status = clEnqueueNDRangeKernel(t->stream->queue, launch->kernel, 2, NULL,
 							launch->global, launch->local, 0, NULL, NULL);
 	}
-	if (clFinish(t->stream->queue) || status)
+	if (clFinish(t->stream->queue) || status || !count)
 		return 0;
 	ns = (now_ns() - begin) / count;
 	return ns ? ns : 1;

@@ -183,6 +183,10 @@ struct bitnpu_cl_key bitnpu_cl_tuned_key(const struct bitnpu_cl_caps *caps)
 {
 	const char *strings[] = { "tuned", caps->name, caps->version, caps->driver,
 				  caps->platform_version };
+	const struct bitnpu_cl_source shared[] = {
+		{ bitnpu_cl_common, bitnpu_cl_common_end },
+		{ bitnpu_cl_instructions_source, bitnpu_cl_instructions_source_end },
+	};
 	struct bitnpu_cl_key key = { 0, 0 };
 	XXH3_state_t *state = XXH3_createState();
 	XXH128_hash_t hash;
@@ -192,9 +196,8 @@ struct bitnpu_cl_key bitnpu_cl_tuned_key(const struct bitnpu_cl_caps *caps)
 	XXH3_128bits_reset(state);
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		XXH3_128bits_update(state, strings[i], strlen(strings[i]) + 1);
-	XXH3_128bits_update(state, bitnpu_cl_common, bitnpu_cl_common_end - bitnpu_cl_common);
-	XXH3_128bits_update(state, bitnpu_cl_instructions_source,
-			    bitnpu_cl_instructions_source_end - bitnpu_cl_instructions_source);
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		XXH3_128bits_update(state, shared[i].text, shared[i].end - shared[i].text);
 	for (const struct bitnpu_cl_variant *v = bitnpu_cl_variants; v->name; v++)
 		XXH3_128bits_update(state, v->source, v->source_end - v->source);
 	hash = XXH3_128bits_digest(state);
