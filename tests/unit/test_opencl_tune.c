@@ -68,8 +68,8 @@ static void check_case(struct bitnpu_device *dev, const struct matmul_case *c, u
 {
 	struct bitnpu_device *golden = open_device("golden");
 	struct bitnpu_error err = { 0 };
-	size_t want_bytes, got_bytes;
-	void *want, *got;
+	size_t want_bytes = 0, got_bytes = 0;
+	void *want = NULL, *got = NULL;
 	char text[128];
 
 	matmul_case_print(c, text, sizeof(text));
