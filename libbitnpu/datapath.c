@@ -215,7 +215,8 @@ __u32 bitnpu_cmd_check(const void *cmd, __u64 features, struct bitnpu_matmul *mm
 	case BITNPU_OP_HEADS:
 	case BITNPU_OP_ATTENTION:
 	case BITNPU_OP_GATE:
-		return refuse(fault, BITNPU_STATUS_UNSUPPORTED, FIELD(opcode), bytes[FIELD(opcode)]);
+		return refuse(fault, BITNPU_STATUS_UNSUPPORTED, FIELD(opcode),
+			      bytes[FIELD(opcode)]);
 	default:
 		return refuse(fault, BITNPU_STATUS_OPCODE, FIELD(opcode), bytes[FIELD(opcode)]);
 	}

@@ -25,7 +25,7 @@ report $? 'the hashes are the same every time'
 golden="json.load(open('$tmp/golden'))['devices'][0]"
 for device in golden cpu; do
 	expect_json "the same hashes with whole steps on $device" \
-		"$same and d['devices'][0]['layers'] == $golden['layers']" \
+		"$same and d['devices'][0]['layers'] == ${golden}['layers']" \
 		verify "$MODEL" --device $device --step device --json
 done
 expect_json 'another prompt has other hashes' \
