@@ -6,15 +6,11 @@
 #include "tables.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
+#include "libbitnpu/cpu/x86.h"
 
-/* clang 14 does not know F16C by name. */
 static bool has_avx2(void)
 {
-	unsigned int a, b, c = 0, d;
-
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-	       __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && bitnpu_x86_f16c();
 }
 
 static bool has_avx512(void)

@@ -229,3 +229,27 @@ void matmul_case_random(struct matmul_case *c, uint64_t *state, uint32_t max_m, 
 	c->x_pad = 64 * ((value >> 24) % 3);
 	c->y_pad = 64 * ((value >> 32) % 3);
 }
+
+bool matmul_case_compare(struct bitnpu_device *dev, struct bitnpu_device *golden,
+			 const struct matmul_case *c, uint64_t seed, char *why, size_t size)
+{
+	struct bitnpu_error err = { 0 };
+	size_t want_bytes = 0, got_bytes = 0;
+	void *want = NULL, *got = NULL;
+	char text[128];
+	bool wrong = true;
+
+	matmul_case_print(c, text, sizeof(text));
+	if (matmul_case_run(golden, c, seed, &want, &want_bytes, &err) ||
+	    matmul_case_run(dev, c, seed, &got, &got_bytes, &err))
+		snprintf(why, size, "%s: %s", text, err.message);
+	else if (want_bytes != got_bytes || memcmp(want, got, want_bytes))
+		snprintf(why, size, "%s: %s: differs from %s, seed 0x%" PRIx64,
+			 bitnpu_device_get_info(dev)->name, text,
+			 bitnpu_device_get_info(golden)->name, seed);
+	else
+		wrong = false;
+	free(want);
+	free(got);
+	return wrong;
+}

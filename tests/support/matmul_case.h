@@ -3,6 +3,8 @@
 #ifndef BITNPU_TEST_MATMUL_CASE_H
 #define BITNPU_TEST_MATMUL_CASE_H
 
+#include <stdbool.h>
+
 #include <libbitnpu/bitnpu.h>
 
 /**
@@ -49,6 +51,20 @@ struct matmul_case {
  */
 int matmul_case_run(struct bitnpu_device *dev, const struct matmul_case *c, uint64_t seed,
 		    void **y, size_t *bytes, struct bitnpu_error *err);
+
+/**
+ * matmul_case_compare() - run a case on two devices
+ * @dev: one
+ * @golden: the other
+ * @c: the case
+ * @seed: as for matmul_case_run()
+ * @why: what went wrong, in words
+ * @size: room for it
+ *
+ * Return: whether one failed or the results differ.
+ */
+bool matmul_case_compare(struct bitnpu_device *dev, struct bitnpu_device *golden,
+			 const struct matmul_case *c, uint64_t seed, char *why, size_t size);
 
 /** matmul_case_print() - @c in words, to @out */
 void matmul_case_print(const struct matmul_case *c, char *out, size_t size);

@@ -26,21 +26,10 @@ static int case_count(void)
 static void check_case(struct bitnpu_device *dev, struct bitnpu_device *golden,
 		       const struct matmul_case *c, uint64_t seed)
 {
-	struct bitnpu_error err = { 0 };
-	size_t want_bytes = 0, got_bytes = 0;
-	void *want = NULL, *got = NULL;
-	char text[128];
+	char why[512];
 
-	matmul_case_print(c, text, sizeof(text));
-	if (matmul_case_run(golden, c, seed, &want, &want_bytes, &err) ||
-	    matmul_case_run(dev, c, seed, &got, &got_bytes, &err))
-		fail_msg("%s: %s", text, err.message);
-	assert_int_equal(want_bytes, got_bytes);
-	if (memcmp(want, got, want_bytes))
-		fail_msg("%s: %s: differs from golden, seed 0x%llx",
-			 bitnpu_device_get_info(dev)->name, text, (unsigned long long)seed);
-	free(want);
-	free(got);
+	if (matmul_case_compare(dev, golden, c, seed, why, sizeof(why)))
+		fail_msg("%s", why);
 }
 
 /* Long rows pass the columns that a kernel takes at once; groups of scales end inside and past it. */

@@ -67,20 +67,10 @@ static struct bitnpu_cl_class class_of(const struct matmul_case *c)
 static void check_case(struct bitnpu_device *dev, const struct matmul_case *c, uint64_t seed)
 {
 	struct bitnpu_device *golden = open_device("golden");
-	struct bitnpu_error err = { 0 };
-	size_t want_bytes = 0, got_bytes = 0;
-	void *want = NULL, *got = NULL;
-	char text[128];
+	char why[512];
 
-	matmul_case_print(c, text, sizeof(text));
-	if (matmul_case_run(golden, c, seed, &want, &want_bytes, &err) ||
-	    matmul_case_run(dev, c, seed, &got, &got_bytes, &err))
-		fail_msg("%s: %s", text, err.message);
-	assert_int_equal(want_bytes, got_bytes);
-	if (memcmp(want, got, want_bytes))
-		fail_msg("%s: differs from golden, seed 0x%llx", text, (unsigned long long)seed);
-	free(want);
-	free(got);
+	if (matmul_case_compare(dev, golden, c, seed, why, sizeof(why)))
+		fail_msg("%s", why);
 	bitnpu_device_close(golden);
 }
 
