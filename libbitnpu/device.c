@@ -41,11 +41,17 @@ enum kind {
 	KINDS,
 };
 
-static enum kind kind_of(const struct bitnpu_device_info *info)
+static bool has_hardware(const struct bitnpu_engine_ops *ops)
+{
+	return !ops->has_hardware || ops->has_hardware();
+}
+
+/* Without hardware that is known, "auto" looks at no device, so none is before the processors. */
+static enum kind kind_of(const struct bitnpu_engine_ops *ops, const struct bitnpu_device_info *info)
 {
 	if (info->prototype)
 		return KIND_PROTOTYPE;
-	return info->host ? KIND_HOST : KIND_DEVICE;
+	return info->host || !has_hardware(ops) ? KIND_HOST : KIND_DEVICE;
 }
 
 /* Append what @ops has of @kind. */
@@ -58,7 +64,7 @@ static int list_engine(const struct bitnpu_engine_ops *ops, enum kind kind,
 		struct bitnpu_device_info info = { 0 };
 
 		/* A device may disappear between the count and the look. */
-		if (ops->describe(i, &info) || kind_of(&info) != kind)
+		if (ops->describe(i, &info) || kind_of(ops, &info) != kind)
 			continue;
 		set_name(&info, ops, i);
 		if (append(list, count, &info))
@@ -143,15 +149,17 @@ static int open_index(const struct bitnpu_engine_ops *ops, unsigned int index,
 static int open_kind(enum kind kind, struct bitnpu_device **dev, struct bitnpu_error *err)
 {
 	for (size_t e = 0; bitnpu_engines[e]; e++) {
-		const unsigned int n = bitnpu_engines[e]->count();
+		const struct bitnpu_engine_ops *ops = bitnpu_engines[e];
 
-		for (unsigned int i = 0; i < n; i++) {
+		if (kind == KIND_DEVICE && !has_hardware(ops))
+			continue;
+		for (unsigned int i = 0, n = ops->count(); i < n; i++) {
 			struct bitnpu_device_info info = { 0 };
 
 			/* A device without features is there and cannot be used. */
-			if (bitnpu_engines[e]->describe(i, &info) == 0 && info.features &&
-			    kind_of(&info) == kind)
-				return open_index(bitnpu_engines[e], i, dev, err);
+			if (ops->describe(i, &info) == 0 && info.features &&
+			    kind_of(ops, &info) == kind)
+				return open_index(ops, i, dev, err);
 		}
 	}
 	return bitnpu_fail(err, -ENODEV, "device auto: no engine has a device");

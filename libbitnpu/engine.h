@@ -115,6 +115,8 @@ struct bitnpu_engine_wait {
  * struct bitnpu_engine_ops - one engine
  * @name: what device names begin with
  * @single: there is never a second device, so its name carries no index
+ * @has_hardware: whether this machine has anything but its own processors that could be a device of the
+ *	engine; asked first where @count loads drivers, NULL where it does not
  * @count: number of devices there are now; never fails
  * @describe: fill @info of device @index without opening it (name and engine are filled by the
  *	core); -ENODEV past the end
@@ -155,6 +157,7 @@ struct bitnpu_engine_wait {
 struct bitnpu_engine_ops {
 	const char *name;
 	bool single;
+	bool (*has_hardware)(void);
 	unsigned int (*count)(void);
 	int (*describe)(unsigned int index, struct bitnpu_device_info *info);
 	int (*open)(unsigned int index, struct bitnpu_engine_device **dev, struct bitnpu_error *err);

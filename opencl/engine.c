@@ -51,6 +51,11 @@ static void fill_info(const struct bitnpu_cl_caps *caps, const struct bitnpu_cl_
 	info->whole_steps = caps->exact_floats;
 }
 
+static bool opencl_has_hardware(void)
+{
+	return bitnpu_cl_has_hardware("/dev");
+}
+
 static int opencl_describe(unsigned int index, struct bitnpu_device_info *info)
 {
 	const struct bitnpu_cl_variant *forced = NULL;
@@ -147,6 +152,7 @@ static int opencl_tune(struct bitnpu_engine_device *base, uint32_t milliseconds,
 
 const struct bitnpu_engine_ops bitnpu_opencl_ops = {
 	.name = "opencl",
+	.has_hardware = opencl_has_hardware,
 	.count = bitnpu_cl_device_count,
 	.describe = opencl_describe,
 	.open = opencl_open,

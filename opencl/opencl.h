@@ -81,6 +81,14 @@ struct bitnpu_cl_caps {
 /* The language that kernels are written in, but for newer instructions. */
 #define BITNPU_CL_STANDARD	"-cl-std=CL1.2"
 
+/**
+ * bitnpu_cl_has_hardware() - whether there may be devices that are not the host's processors
+ * @dev: directory of device files, "/dev"
+ *
+ * Return: false when there is no file of a GPU or the like; true also when that cannot be told.
+ */
+bool bitnpu_cl_has_hardware(const char *dev);
+
 /** bitnpu_cl_device_count() - Return: devices of every type on every platform, 0 without an ICD */
 unsigned int bitnpu_cl_device_count(void);
 

@@ -36,9 +36,25 @@ report $? 'the text does not depend on --batch'
 run run "$MODEL" -p "$prompt" -n 48 --temp 0 --device auto
 cmp "$tmp/out" "$tmp/golden" >>"$tmp/err"
 report $? '--device auto'
+# Drivers of OpenCL are large: none is loaded where there is nothing to drive.
+mkdir "$tmp/icd"
+echo "$tmp/driver.so" >"$tmp/icd/test.icd"
+loads_drivers() {
+	OCL_ICD_VENDORS="$tmp/icd" LD_DEBUG=files "$BITNPU" "$@" >"$tmp/out" 2>"$tmp/loads" </dev/null
+	rc=$?
+	grep -qF "file=$tmp/driver.so" "$tmp/loads"
+}
+loads_drivers devices
+report $? 'devices loads the drivers of OpenCL'
+if [ -n "$(find /dev/dri /dev/kfd /dev/dxg /dev/nvidia[0-9]* /dev/mali* -prune 2>/dev/null)" ]; then
+	skip 'auto loads no driver' 'there is a GPU'
+else
+	! loads_drivers run "$MODEL" -p x -n 1 --device auto && [ "$rc" -eq 0 ]
+	report $? 'auto loads no driver without a GPU'
+fi
 without_opencl run run "$MODEL" -p "$prompt" -n 48 --temp 0
 cmp "$tmp/out" "$tmp/golden" >>"$tmp/err"
-report $? 'without OpenCL auto is golden'
+report $? 'without OpenCL'
 "$BITNPU" pack "$MODEL" "$tmp/packed.gguf" >/dev/null
 run run "$tmp/packed.gguf" -p "$prompt" -n 48 --temp 0
 cmp "$tmp/out" "$tmp/golden" >>"$tmp/err"
