@@ -90,7 +90,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/obj/compile.stamp
 # The ioctls' header includes drm.h, which libdrm has in a place of its own.
 drm_cflags	= $(shell $(PKG_CONFIG) --cflags libdrm)
 drm_srcs	:= $(wildcard libbitnpu/accel/*.c tools/job-bench/*.c tests/unit/test_accel*.c)
-$(call objs,$(drm_srcs)): CPPFLAGS += $(drm_cflags)
+$(call objs,$(drm_srcs)): private CPPFLAGS += $(drm_cflags)
 
 # Pictures as PNG, where cairo is: asked each time, since it may come and go.
 cairo_cflags	= $(shell $(PKG_CONFIG) --exists cairo && echo -DHAVE_CAIRO && \
@@ -98,7 +98,7 @@ cairo_cflags	= $(shell $(PKG_CONFIG) --exists cairo && echo -DHAVE_CAIRO && \
 cairo_libs	= $(shell $(PKG_CONFIG) --silence-errors --libs cairo)
 $(BUILD)/obj/cairo.stamp: FORCE
 	@$(call stamp,$(cairo_cflags))
-$(BUILD)/obj/tools/canvas_png.o: CPPFLAGS += $(cairo_cflags)
+$(BUILD)/obj/tools/canvas_png.o: private CPPFLAGS += $(cairo_cflags)
 $(BUILD)/obj/tools/canvas_png.o: $(BUILD)/obj/cairo.stamp
 
 # Kernels of an instruction set that not every processor has; libbitnpu/cpu/level.c asks before it calls.
