@@ -12,7 +12,6 @@
  */
 #if defined(__x86_64__)
 #include "avx512.h"
-#include "blocks.h"
 #include "x86.h"
 
 /*
@@ -21,11 +20,8 @@
  */
 #define ROWS 16
 #define MOST_CHAINS 4
-#define QUAD 4
-/* Codes are expanded for so many bytes of the first-level cache, a whole number of lines. */
-#define CODE_BYTES 16384
 
-#define INLINE static inline __attribute__((always_inline))
+#include "quad_blocks.h"
 
 INLINE __m512i load(const void *p)
 {
@@ -35,6 +31,16 @@ INLINE __m512i load(const void *p)
 INLINE void store_sums(int32_t *sums, __m512i values)
 {
 	_mm512_storeu_si512(sums, values);
+}
+
+static inline void clear(int32_t (*sums)[BITNPU_TILE_ROWS], uint32_t rows)
+{
+	bitnpu_avx512_clear(sums, rows);
+}
+
+INLINE void expand(const uint8_t *w, uint32_t lines, const uint32_t planes, uint8_t *codes)
+{
+	bitnpu_avx512_expand(w, lines, planes, codes);
 }
 
 /* ---- one row of x ---------------------------------------------------------------------------- */
@@ -136,32 +142,6 @@ static void scaled_binary_row(const struct bitnpu_cpu_scaled *in, const struct b
 
 /* ---- blocks of rows -------------------------------------------------------------------------- */
 
-/* Quads of the rows of a block are neighbours. */
-INLINE void lay_out_quads(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
-			  const int8_t *values, uint32_t count, int32_t flip)
-{
-	const struct bitnpu_cpu_block block = bitnpu_cpu_block_of(x->rows, row, ROWS);
-	int32_t *out = (int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
-		       (size_t)column / QUAD * block.width + (row - block.first);
-	const int32_t *in = (const int32_t *)values;
-
-	for (uint32_t q = 0; q < count / QUAD; q++)
-		out[q * block.width] = in[q] ^ flip;
-}
-
-static void lay_out(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
-		    const int8_t *values, uint32_t count)
-{
-	lay_out_quads(x, row, column, values, count, 0);
-}
-
-/* x + 128 */
-static void lay_out_unsigned(const struct bitnpu_cpu_x *x, uint32_t row, uint32_t column,
-			     const int8_t *values, uint32_t count)
-{
-	lay_out_quads(x, row, column, values, count, (int32_t)0x80808080);
-}
-
 /* One quad of a block: @sums are its chain's, one a row. */
 INLINE void add_quad(__m512i *sums, const uint8_t *codes, const int32_t *x, const uint32_t width,
 		     const bool is_signed)
@@ -221,150 +201,17 @@ INLINE void add_block(const uint8_t *codes, uint32_t quads, const int32_t *x, co
 		store_sums(sums[r], _mm512_add_epi32(_mm512_loadu_si512(sums[r]), part[r]));
 }
 
-INLINE void add_blocks(const uint8_t *codes, uint32_t quads, const bool is_signed,
-		       const struct bitnpu_cpu_x *x, uint32_t column,
-		       int32_t (*sums)[BITNPU_TILE_ROWS])
+/* totals += scales * weights * x for one group of one block of @width rows */
+INLINE void add_scaled_block(const uint8_t *codes, uint32_t quads, const int32_t *x,
+			     const uint32_t width, const int32_t *scales, const int32_t *x_sums,
+			     const bool binary, int64_t (*totals)[BITNPU_TILE_ROWS])
 {
-	struct bitnpu_cpu_block block;
+	__m512i part[ROWS];
 
-	for (uint32_t row = 0; row < x->rows; row += block.width) {
-		const int32_t *xs;
-
-		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
-		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
-		     (size_t)column / QUAD * block.width;
-		switch (block.width) {
-		case 1:
-			add_block(codes, quads, xs, 1, is_signed, sums + row);
-			break;
-		case 2:
-			add_block(codes, quads, xs, 2, is_signed, sums + row);
-			break;
-		case 4:
-			add_block(codes, quads, xs, 4, is_signed, sums + row);
-			break;
-		case 8:
-			add_block(codes, quads, xs, 8, is_signed, sums + row);
-			break;
-		default:
-			add_block(codes, quads, xs, ROWS, is_signed, sums + row);
-			break;
-		}
-	}
-}
-
-INLINE void coded_sums(const uint8_t *w, uint32_t lines, const uint32_t planes,
-		       const struct bitnpu_cpu_x *x, uint32_t column,
-		       int32_t (*sums)[BITNPU_TILE_ROWS])
-{
-	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
-	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
-
-	bitnpu_avx512_clear(sums, x->rows);
-	for (uint32_t line = 0; line < lines; line += most) {
-		const uint32_t count = lines - line < most ? lines - line : most;
-
-		bitnpu_avx512_expand(w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
-		add_blocks(codes, count * planes, false, x, column + line * planes * QUAD, sums);
-	}
-}
-
-static void sums_ternary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
-			 uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
-{
-	coded_sums(w, lines, 4, x, column, sums);
-}
-
-static void sums_binary(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
-			uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
-{
-	coded_sums(w, lines, 8, x, column, sums);
-}
-
-/* One block of rows, the groups in @quads of codes; x_sums and totals begin with its first row. */
-INLINE void scaled_block(const uint8_t *codes, uint32_t quads, uint32_t group, const bool binary,
-			 const int32_t *x, const uint32_t width,
-			 const int32_t (*scales)[BITNPU_TILE_ROWS], const int32_t *x_sums,
-			 uint32_t rows, int64_t (*totals)[BITNPU_TILE_ROWS])
-{
-	for (; quads > 0; scales++, x_sums += rows) {
-		const uint32_t count = quads < group ? quads : group;
-		__m512i sums[ROWS];
-
-		block_sums(codes, count, x, width, false, sums);
-		BITNPU_UNROLL
-		for (uint32_t r = 0; r < width; r++)
-			bitnpu_avx512_add_scaled(totals[r], *scales, sums[r], x_sums[r], binary);
-		codes += (size_t)count * BITNPU_LINE_BYTES;
-		x += count * width;
-		quads -= count;
-	}
-}
-
-/* @count lines, the first being @line, as @codes. */
-INLINE void scaled_blocks(const struct bitnpu_cpu_scaled *in, const uint8_t *codes, uint32_t line,
-			  uint32_t count, const uint32_t planes, const struct bitnpu_cpu_x *x,
-			  int64_t (*totals)[BITNPU_TILE_ROWS])
-{
-	const uint32_t quads = count * planes, group = in->group * planes, first = line / in->group;
-	const int32_t (*scales)[BITNPU_TILE_ROWS] = in->scales + first;
-	struct bitnpu_cpu_block block;
-
-	for (uint32_t row = 0; row < x->rows; row += block.width) {
-		const int32_t *x_sums = in->x_sums + (size_t)first * x->rows + row, *xs;
-
-		block = bitnpu_cpu_block_of(x->rows, row, ROWS);
-		xs = (const int32_t *)x->data + (size_t)block.first * x->columns / QUAD +
-		     (size_t)(in->column / QUAD + line * planes) * block.width;
-		switch (block.width) {
-		case 1:
-			scaled_block(codes, quads, group, planes == 8, xs, 1, scales, x_sums, x->rows,
-				     totals + row);
-			break;
-		case 2:
-			scaled_block(codes, quads, group, planes == 8, xs, 2, scales, x_sums, x->rows,
-				     totals + row);
-			break;
-		case 4:
-			scaled_block(codes, quads, group, planes == 8, xs, 4, scales, x_sums, x->rows,
-				     totals + row);
-			break;
-		case 8:
-			scaled_block(codes, quads, group, planes == 8, xs, 8, scales, x_sums, x->rows,
-				     totals + row);
-			break;
-		default:
-			scaled_block(codes, quads, group, planes == 8, xs, ROWS, scales, x_sums,
-				     x->rows, totals + row);
-			break;
-		}
-	}
-}
-
-INLINE void coded_scaled(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
-			 const uint32_t planes, int64_t (*totals)[BITNPU_TILE_ROWS])
-{
-	const uint32_t most = CODE_BYTES / (planes * BITNPU_LINE_BYTES);
-	uint8_t codes[CODE_BYTES] __attribute__((aligned(64)));
-
-	for (uint32_t line = 0; line < in->lines; line += most) {
-		const uint32_t count = in->lines - line < most ? in->lines - line : most;
-
-		bitnpu_avx512_expand(in->w + (size_t)line * BITNPU_LINE_BYTES, count, planes, codes);
-		scaled_blocks(in, codes, line, count, planes, x, totals);
-	}
-}
-
-static void scaled_ternary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
-			   int64_t (*totals)[BITNPU_TILE_ROWS])
-{
-	coded_scaled(in, x, 4, totals);
-}
-
-static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
-			  int64_t (*totals)[BITNPU_TILE_ROWS])
-{
-	coded_scaled(in, x, 8, totals);
+	block_sums(codes, quads, x, width, false, part);
+	BITNPU_UNROLL
+	for (uint32_t r = 0; r < width; r++)
+		bitnpu_avx512_add_scaled(totals[r], scales, part[r], x_sums[r], binary);
 }
 
 /* ---- int8 ------------------------------------------------------------------------------------ */
@@ -415,22 +262,6 @@ static void take_off_excess(const uint8_t *w, uint32_t lines, uint32_t rows,
 	}
 	for (uint32_t row = 0; row < rows; row++)
 		store_sums(sums[row], _mm512_sub_epi32(_mm512_loadu_si512(sums[row]), excess));
-}
-
-/* Weights are read in place, as many at a time as stay in the first-level cache. */
-static void sums_int8(const uint8_t *w, uint32_t lines, const struct bitnpu_cpu_x *x,
-		      uint32_t column, int32_t (*sums)[BITNPU_TILE_ROWS])
-{
-	const uint32_t most = CODE_BYTES / BITNPU_LINE_BYTES;
-
-	bitnpu_avx512_clear(sums, x->rows);
-	for (uint32_t line = 0; line < lines; line += most) {
-		const uint32_t count = lines - line < most ? lines - line : most;
-		const uint8_t *first = w + (size_t)line * BITNPU_LINE_BYTES;
-
-		take_off_excess(first, count, x->rows, sums);
-		add_blocks(first, count, true, x, column + line * QUAD, sums);
-	}
 }
 
 static void scaled_int8_row(const struct bitnpu_cpu_scaled *in, const struct bitnpu_cpu_x *x,
