@@ -3,12 +3,13 @@
  * Kernels for AVX-512 VNNI, whose vpdpbusd multiplies four unsigned bytes by four signed ones and adds
  * all to a 32-bit lane: a line is one vector, a lane a row of w with the four k of a plane.
  *
- * Codes are the unsigned operand, x is broadcast from memory by the instruction itself.  int8 weights
- * are the signed one, x + 128 the unsigned, and 128 times the sum of the weights is taken off.
+ * Codes are the unsigned operand, x is broadcast from memory by the instruction itself.  int8
+ * weights are the signed one, which alone may lie in memory: x + 128, the unsigned, is broadcast to
+ * a register, and 128 times the sum of the weights is taken off.
  *
- * Instructions a line and row of x, loads folded: one row ternary 4 vpandd + 4 vpdpbusd, binary 8 + 8,
- * int8 2 vpdpbusd and a broadcast; in blocks of 16 rows 4, 8 and 1 vpdpbusd, each with a load of x, and
- * for all rows together 12 and 24 to expand a line, int8 1.
+ * Instructions a line and row of x, loads folded: one row ternary 4 vpandd + 4 vpdpbusd, binary
+ * 8 + 8, int8 2 vpdpbusd and a broadcast; in blocks of 16 rows 4, 8 and 1 vpdpbusd, int8 with a
+ * broadcast, and for all rows together 12 and 24 to expand a line, int8 1.
  */
 #if defined(__x86_64__)
 #include "avx512.h"
@@ -43,6 +44,19 @@ INLINE void expand(const uint8_t *w, uint32_t lines, const uint32_t planes, uint
 	bitnpu_avx512_expand(w, lines, planes, codes);
 }
 
+/*
+ * sums += codes * one quad of x, for all rows of w.  clang lets the instruction broadcast, gcc 12
+ * knows no such form of it; written out, it also stays in its place, as with BITNPU_X86_KEEP().
+ */
+INLINE void add_product(__m512i *sums, __m512i codes, const int32_t *x)
+{
+#if defined(__AVX512VNNI__) && !defined(__clang__)
+	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sums) : "v"(codes), "m"(*x));
+#else
+	*sums = _mm512_dpbusd_epi32(*sums, codes, _mm512_set1_epi32(*x));
+#endif
+}
+
 /* ---- one row of x ---------------------------------------------------------------------------- */
 
 static const int32_t *row_of(const struct bitnpu_cpu_x *x, uint32_t column)
@@ -64,12 +78,10 @@ INLINE void add_planes(__m512i *acc, const uint8_t *line, const uint32_t planes,
 	BITNPU_UNROLL
 	for (uint32_t s = 0; s < planes; s++) {
 		const __m512i mask = _mm512_set1_epi8((char)(((1u << bits) - 1) << bits * (s % own)));
-		__m512i *sum = &acc[s % own];
 
 		if (s == own)
 			w = _mm512_srli_epi32(w, bits * own);
-		*sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(w, mask), _mm512_set1_epi32(x[s]));
-		BITNPU_X86_KEEP(*sum);
+		add_product(&acc[s % own], _mm512_and_si512(w, mask), &x[s]);
 	}
 }
 
@@ -150,11 +162,12 @@ INLINE void add_quad(__m512i *sums, const uint8_t *codes, const int32_t *x, cons
 
 	BITNPU_UNROLL
 	for (uint32_t r = 0; r < width; r++) {
-		const __m512i xs = _mm512_set1_epi32(x[r]);
-
-		sums[r] = is_signed ? _mm512_dpbusd_epi32(sums[r], xs, c) :
-				      _mm512_dpbusd_epi32(sums[r], c, xs);
-		BITNPU_X86_KEEP(sums[r]);
+		if (is_signed) {
+			sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_set1_epi32(x[r]), c);
+			BITNPU_X86_KEEP(sums[r]);
+		} else {
+			add_product(&sums[r], c, &x[r]);
+		}
 	}
 }
 
