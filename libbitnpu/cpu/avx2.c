@@ -295,44 +295,66 @@ static void scaled_binary(const struct bitnpu_cpu_scaled *in, const struct bitnp
 
 /*
  * One row of x.  The codes of planes 1 and 3 are multiplied where they lie, times 4, which saves
- * half of the shifts: a pair is at most 3072 then, ten of them fit.
+ * half of the shifts: a pair is at most 3072 then, and ten of them, those of five lines, fit.  Five
+ * lines are written out, since gcc copies sums that it keeps from one pass of a loop to the next.
  */
+#define TERNARY_LINES 5
+
+/* @sums: of planes 0 and 2, and four times those of planes 1 and 3 */
+static inline __attribute__((always_inline)) void
+add_ternary_line(const uint8_t *w, const int32_t *xs, __m256i (*sums)[2])
+{
+	const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
+	const __m256i x0 = _mm256_set1_epi32(xs[0]), x1 = _mm256_set1_epi32(xs[1]);
+	const __m256i x2 = _mm256_set1_epi32(xs[2]), x3 = _mm256_set1_epi32(xs[3]);
+
+	_mm_prefetch((const char *)w + AHEAD_LINES * BITNPU_LINE_BYTES, _MM_HINT_T0);
+	BITNPU_UNROLL
+	for (int h = 0; h < HALVES; h++) {
+		const __m256i a = load(w + 32 * h), b = _mm256_srli_epi16(a, 4);
+
+		add_words_to(&sums[h][0], _mm256_maddubs_epi16(_mm256_and_si256(a, low), x0));
+		add_words_to(&sums[h][1], _mm256_maddubs_epi16(_mm256_and_si256(a, high), x1));
+		add_words_to(&sums[h][0], _mm256_maddubs_epi16(_mm256_and_si256(b, low), x2));
+		add_words_to(&sums[h][1], _mm256_maddubs_epi16(_mm256_and_si256(b, high), x3));
+	}
+}
+
+/* totals += four times the sums of TERNARY_LINES lines at most */
+static inline __attribute__((always_inline)) void
+widen_ternary(__m256i *totals, __m256i (*sums)[2])
+{
+	const __m256i ones = _mm256_set1_epi16(1), fours = _mm256_set1_epi16(4);
+
+	BITNPU_UNROLL
+	for (int h = 0; h < HALVES; h++)
+		totals[h] = _mm256_add_epi32(totals[h],
+					     _mm256_add_epi32(_mm256_madd_epi16(sums[h][0], fours),
+							      _mm256_madd_epi16(sums[h][1], ones)));
+}
+
 static inline __attribute__((always_inline)) void
 ternary_row(const uint8_t *w, uint32_t lines, const int32_t *xs, __m256i *sums)
 {
-	const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
-	const __m256i ones = _mm256_set1_epi16(1), fours = _mm256_set1_epi16(4);
-	__m256i total[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	__m256i totals[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
 
-	for (uint32_t line = 0; line < lines;) {
-		const uint32_t end = lines - line < 5 ? lines : line + 5;
-		__m256i once[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
-		__m256i four[HALVES] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	for (; lines >= TERNARY_LINES; lines -= TERNARY_LINES) {
+		__m256i part[HALVES][2] = { 0 };
 
-		for (; line < end; line++, w += BITNPU_LINE_BYTES, xs += 4) {
-			const __m256i x0 = _mm256_set1_epi32(xs[0]), x1 = _mm256_set1_epi32(xs[1]);
-			const __m256i x2 = _mm256_set1_epi32(xs[2]), x3 = _mm256_set1_epi32(xs[3]);
+		BITNPU_UNROLL
+		for (int i = 0; i < TERNARY_LINES; i++, w += BITNPU_LINE_BYTES, xs += 4)
+			add_ternary_line(w, xs, part);
+		widen_ternary(totals, part);
+	}
+	if (lines > 0) {
+		__m256i part[HALVES][2] = { 0 };
 
-			_mm_prefetch((const char *)w + AHEAD_LINES * BITNPU_LINE_BYTES, _MM_HINT_T0);
-			BITNPU_UNROLL
-			for (int h = 0; h < HALVES; h++) {
-				const __m256i a = load(w + 32 * h), b = _mm256_srli_epi16(a, 4);
-				const __m256i a0 = _mm256_maddubs_epi16(_mm256_and_si256(a, low), x0);
-				const __m256i a1 = _mm256_maddubs_epi16(_mm256_and_si256(a, high), x1);
-				const __m256i b0 = _mm256_maddubs_epi16(_mm256_and_si256(b, low), x2);
-				const __m256i b1 = _mm256_maddubs_epi16(_mm256_and_si256(b, high), x3);
-
-				once[h] = _mm256_add_epi16(once[h], _mm256_add_epi16(a0, b0));
-				four[h] = _mm256_add_epi16(four[h], _mm256_add_epi16(a1, b1));
-			}
-		}
-		for (int h = 0; h < HALVES; h++)
-			total[h] = _mm256_add_epi32(total[h],
-						    _mm256_add_epi32(_mm256_madd_epi16(once[h], fours),
-								     _mm256_madd_epi16(four[h], ones)));
+		for (; lines > 0; lines--, w += BITNPU_LINE_BYTES, xs += 4)
+			add_ternary_line(w, xs, part);
+		widen_ternary(totals, part);
 	}
 	for (int h = 0; h < HALVES; h++)
-		sums[h] = _mm256_srai_epi32(total[h], 2);
+		sums[h] = _mm256_srai_epi32(totals[h], 2);
 }
 
 /*
