@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Worker threads.  A loop's passes are a counter of those left: taking one is a compare and swap, and
- * whoever succeeds owns a pass of the loop that is running, whatever it saw before.
+ * Worker threads.  Each has a share of a loop's passes, a range: the thread takes them from the
+ * first on, so that it reads memory that is one after the other, and who has done his own takes the
+ * last of another's.  Taking one is a compare and swap, and whoever succeeds owns a pass of the loop
+ * that is running, whatever it saw before.
  */
 #include <errno.h>
 #include <fenv.h>
@@ -26,11 +28,13 @@
 
 /**
  * struct worker - a thread
+ * @share: passes that nobody has taken: the first, and above 32 bits the one after the last
  * @pool: of which
- * @number: 1 on
- * @thread: itself
+ * @number: 0 is whoever runs a loop
+ * @thread: itself, but for number 0
  */
 struct worker {
+	uint64_t share __attribute__((aligned(CACHE_LINE)));
 	struct bitnpu_pool *pool;
 	unsigned int number;
 	pthread_t thread;
@@ -40,8 +44,6 @@ struct worker {
  * struct bitnpu_pool - the threads and the loop they work on
  * @pass: of the loop
  * @arg: handed to it
- * @count: passes of the loop
- * @left: passes that nobody has taken; what is above is constant while it is not 0
  * @done: passes that have returned
  * @epoch: counts loops, where workers sleep
  * @sleepers: workers that sleep or are about to
@@ -49,20 +51,19 @@ struct worker {
  * @busy: held while a loop runs
  * @refs: references; of the process's pool, under its lock
  * @worker_count: threads that were started
- * @workers: these
+ * @places: of @workers
+ * @workers: these and number 0; what is not running has no share
  */
 struct bitnpu_pool {
 	bitnpu_pass_fn *pass;
 	void *arg;
-	uint32_t count;
-	uint32_t left __attribute__((aligned(CACHE_LINE)));
 	uint32_t done __attribute__((aligned(CACHE_LINE)));
 	uint32_t epoch __attribute__((aligned(CACHE_LINE)));
 	uint32_t sleepers;
 	bool stop;
 	pthread_mutex_t busy;
 	unsigned int refs;
-	unsigned int worker_count;
+	unsigned int worker_count, places;
 	struct worker workers[];
 };
 
@@ -86,33 +87,50 @@ static void futex(uint32_t *word, int op, uint32_t value)
 	syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-/* Run passes until none is left; Return: whether there was one. */
-static bool work(struct bitnpu_pool *pool, unsigned int thread)
+/* Take the first pass of a share, or the last; Return: whether there was one. */
+static bool take(uint64_t *share, bool first, uint32_t *index)
 {
-	uint32_t left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
-	bool found = false;
+	uint64_t seen = __atomic_load_n(share, __ATOMIC_ACQUIRE), less;
 
-	while (left) {
-		if (!__atomic_compare_exchange_n(&pool->left, &left, left - 1, true,
-						 __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
-			continue;
-		pool->pass(pool->arg, pool->count - left, thread);
-		__atomic_add_fetch(&pool->done, 1, __ATOMIC_RELEASE);
-		found = true;
-		left = __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE);
-	}
-	return found;
+	do {
+		const uint32_t begin = (uint32_t)seen, end = seen >> 32;
+
+		if (begin == end)
+			return false;
+		*index = first ? begin : end - 1;
+		less = first ? seen + 1 : seen - (UINT64_C(1) << 32);
+	} while (!__atomic_compare_exchange_n(share, &seen, less, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_ACQUIRE));
+	return true;
 }
 
-/* Spin until there may be work; Return: whether there is not. */
-static bool spin(const struct bitnpu_pool *pool)
+static bool take_any(struct bitnpu_pool *pool, unsigned int thread, uint32_t *index)
+{
+	for (unsigned int i = 0; i < pool->places; i++)
+		if (take(&pool->workers[(thread + i) % pool->places].share, i == 0, index))
+			return true;
+	return false;
+}
+
+/* Run passes until none is left. */
+static void work(struct bitnpu_pool *pool, unsigned int thread)
+{
+	uint32_t index;
+
+	while (take_any(pool, thread, &index)) {
+		pool->pass(pool->arg, index, thread);
+		__atomic_add_fetch(&pool->done, 1, __ATOMIC_RELEASE);
+	}
+}
+
+/* Spin until there may be work since @epoch; Return: whether there is not. */
+static bool spin(const struct bitnpu_pool *pool, uint32_t epoch)
 {
 	uint64_t begin = bitnpu_now_ns();
 
 	do {
 		for (int i = 0; i < SPINS_PER_LOOK; i++) {
-			if (__atomic_load_n(&pool->left, __ATOMIC_RELAXED) ||
-			    __atomic_load_n(&pool->stop, __ATOMIC_RELAXED))
+			if (__atomic_load_n(&pool->epoch, __ATOMIC_RELAXED) != epoch)
 				return false;
 			relax();
 		}
@@ -126,14 +144,15 @@ static bool spin(const struct bitnpu_pool *pool)
  */
 static void *run_worker(void *arg)
 {
-	const struct worker *worker = arg;
+	struct worker *worker = arg;
 	struct bitnpu_pool *pool = worker->pool;
 
 	fesetenv(FE_DFL_ENV);
 	while (!__atomic_load_n(&pool->stop, __ATOMIC_ACQUIRE)) {
 		uint32_t epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
 
-		if (work(pool, worker->number) || !spin(pool))
+		work(pool, worker->number);
+		if (!spin(pool, epoch))
 			continue;
 		__atomic_add_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
 		futex(&pool->epoch, FUTEX_WAIT, epoch);
@@ -151,18 +170,17 @@ static void wake(struct bitnpu_pool *pool)
 
 static struct bitnpu_pool *create(unsigned int threads)
 {
-	size_t bytes = sizeof(struct bitnpu_pool) + (threads - 1) * sizeof(struct worker);
 	struct bitnpu_pool *pool =
-		aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+		aligned_alloc(CACHE_LINE, sizeof(*pool) + threads * sizeof(pool->workers[0]));
 
 	if (!pool)
 		return NULL;
-	*pool = (struct bitnpu_pool){ .busy = PTHREAD_MUTEX_INITIALIZER };
+	*pool = (struct bitnpu_pool){ .busy = PTHREAD_MUTEX_INITIALIZER, .places = threads };
+	for (unsigned int i = 0; i < threads; i++)
+		pool->workers[i] = (struct worker){ .pool = pool, .number = i };
 	while (pool->worker_count < threads - 1) {
-		struct worker *worker = &pool->workers[pool->worker_count];
+		struct worker *worker = &pool->workers[pool->worker_count + 1];
 
-		worker->pool = pool;
-		worker->number = pool->worker_count + 1;
 		if (pthread_create(&worker->thread, NULL, run_worker, worker))
 			break;
 		pool->worker_count++;
@@ -175,7 +193,7 @@ static void destroy(struct bitnpu_pool *pool)
 	__atomic_store_n(&pool->stop, true, __ATOMIC_RELEASE);
 	wake(pool);
 	while (pool->worker_count)
-		pthread_join(pool->workers[--pool->worker_count].thread, NULL);
+		pthread_join(pool->workers[pool->worker_count--].thread, NULL);
 	free(pool);
 }
 
@@ -252,6 +270,16 @@ static void run_alone(uint32_t count, bitnpu_pass_fn *pass, void *arg)
 		pass(arg, i, 0);
 }
 
+static void share_out(struct bitnpu_pool *pool, uint32_t count)
+{
+	const uint64_t threads = pool->worker_count + 1;
+
+	for (uint64_t i = 0; i < threads; i++)
+		__atomic_store_n(&pool->workers[i].share,
+				 count * i / threads | count * (i + 1) / threads << 32,
+				 __ATOMIC_SEQ_CST);
+}
+
 void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count, bitnpu_pass_fn *pass, void *arg)
 {
 	unsigned int waits = 0;
@@ -262,9 +290,8 @@ void bitnpu_pool_run(struct bitnpu_pool *pool, uint32_t count, bitnpu_pass_fn *p
 	}
 	pool->pass = pass;
 	pool->arg = arg;
-	pool->count = count;
 	__atomic_store_n(&pool->done, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&pool->left, count, __ATOMIC_SEQ_CST);
+	share_out(pool, count);
 	wake(pool);
 	work(pool, 0);
 	while (__atomic_load_n(&pool->done, __ATOMIC_ACQUIRE) != count) {

@@ -2,10 +2,11 @@
 /*
  * The process's worker threads, for loops whose passes are independent.
  *
- * Passes are taken one at a time by whoever is free, the calling thread included, which waits only for
- * passes that a worker has begun: a worker that a neighbour keeps off its processor, or that fork() did
- * not copy, costs nothing but its help.  Workers spin for some microseconds, the time between two
- * loops of a decode step, and then sleep.
+ * Each thread, the calling one included, has a share of the passes that follow each other, and takes
+ * from others' when it has done them.  The caller waits only for passes that a worker has begun: a
+ * worker that a neighbour keeps off its processor, or that fork() did not copy, costs nothing but its
+ * help.  Workers spin for some microseconds, the time between two loops of a decode step, and then
+ * sleep.
  */
 #ifndef BITNPU_POOL_H
 #define BITNPU_POOL_H

@@ -12,10 +12,10 @@
 /* Commands whose tiles are one loop. */
 #define MOST_JOBS 16
 /*
- * Passes a thread: enough to even out what neighbours take, few enough that each reads far ahead (6
- * read 2560 x 2560 10 % faster than 16 on two cores of Zen 3); and the least that one is worth.
+ * Passes a thread, enough to even out what neighbours take: its own read memory that is one after the
+ * other.  And the least that one is worth.
  */
-#define PASSES_PER_THREAD 6
+#define PASSES_PER_THREAD 12
 #define LEAST_LINES 512
 
 /**
