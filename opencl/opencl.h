@@ -85,7 +85,7 @@ struct bitnpu_cl_caps {
  * bitnpu_cl_has_hardware() - whether there may be devices that are not the host's processors
  * @dev: directory of device files, "/dev"
  *
- * Return: false when there is no file of a GPU or the like; true also when that cannot be told.
+ * Return: false when there is no file of a GPU or the like; true also without the memory to look.
  */
 bool bitnpu_cl_has_hardware(const char *dev);
 

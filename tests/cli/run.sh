@@ -46,7 +46,9 @@ loads_drivers() {
 }
 loads_drivers devices
 report $? 'devices loads the drivers of OpenCL'
-if [ -n "$(find /dev/dri /dev/kfd /dev/dxg /dev/nvidia[0-9]* /dev/mali* -prune 2>/dev/null)" ]; then
+# As in opencl/hardware.c.
+if [ -n "$(find /dev/dri/renderD* /dev/nvidia[0-9]* /dev/kfd /dev/dxg /dev/mali[0-9]* /dev/kgsl-3d0 \
+	/dev/pvrsrvkm /dev/galcore -prune 2>/dev/null)" ]; then
 	skip 'auto loads no driver' 'there is a GPU'
 else
 	! loads_drivers run "$MODEL" -p x -n 1 --device auto && [ "$rc" -eq 0 ]

@@ -80,6 +80,47 @@ static void test_every_pass_once(void **state)
 	assert_int_equal(bitnpu_set_threads(0, NULL), 0);
 }
 
+/* What each of two threads ran, in order. */
+struct order {
+	uint32_t count[2], index[2][MOST];
+};
+
+static void order_pass(void *arg, uint32_t index, unsigned int thread)
+{
+	struct order *order = arg;
+
+	order->index[thread][order->count[thread]++] = index;
+	for (volatile int i = 0; i < 200; i++)
+		;
+}
+
+/* Memory is read one after the other: a thread's own half from its first on, another's from its last. */
+static void test_order(void **state)
+{
+	const uint32_t half = MOST / 2;
+	struct order *order = malloc(sizeof(*order));
+	struct bitnpu_pool *pool;
+
+	assert_int_equal(bitnpu_set_threads(2, NULL), 0);
+	pool = bitnpu_pool_get();
+	for (int round = 0; round < 50; round++) {
+		memset(order->count, 0, sizeof(order->count));
+		bitnpu_pool_run(pool, MOST, order_pass, order);
+		for (uint32_t thread = 0; thread < 2; thread++) {
+			uint32_t own = thread * half, other = (2 - thread) * half;
+
+			for (uint32_t i = 0; i < order->count[thread]; i++) {
+				uint32_t index = order->index[thread][i];
+
+				assert_int_equal(index, index / half == thread ? own++ : --other);
+			}
+		}
+	}
+	bitnpu_pool_put(pool);
+	assert_int_equal(bitnpu_set_threads(0, NULL), 0);
+	free(order);
+}
+
 /* Between loops the workers fall asleep now and then. */
 static void test_pauses(void **state)
 {
@@ -169,6 +210,7 @@ static void test_fork(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_every_pass_once),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_callers),
