@@ -523,8 +523,8 @@ typedef void bitnpu_trace_fn(void *user, int layer, const char *name, enum bitnp
 
 /**
  * enum bitnpu_step - where the float operations between the matmuls run
- * @BITNPU_STEP_AUTO: on the device if it has the float commands and is faster so (whole_steps of
- *	&struct bitnpu_device_info)
+ * @BITNPU_STEP_AUTO: on the device if it has the float commands, is faster so (whole_steps of
+ *	&struct bitnpu_device_info) and has room for the KV cache
  * @BITNPU_STEP_HOST: on the host, which then submits a list for each group of matmuls
  * @BITNPU_STEP_DEVICE: on the device, where the KV cache then is too: one list a step
  *

@@ -7,10 +7,10 @@
 
 #include "device_step.h"
 
-int bitnpu_device_can_step(const struct bitnpu_session *s, struct bitnpu_error *err)
+int bitnpu_device_can_step(const struct bitnpu_device *dev, struct bitnpu_error *err)
 {
 	static const char *const names[] = { "NORM_QUANTIZE", "SCALE", "HEADS", "ATTENTION", "GATE" };
-	const struct bitnpu_device_info *info = bitnpu_device_get_info(s->dev);
+	const struct bitnpu_device_info *info = bitnpu_device_get_info(dev);
 	char missing[64] = "";
 
 	if ((info->features & BITNPU_FEATURES_FLOAT) == BITNPU_FEATURES_FLOAT)

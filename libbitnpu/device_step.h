@@ -40,11 +40,11 @@ struct bitnpu_device_state {
 };
 
 /**
- * bitnpu_device_can_step() - can steps of @s stay on its device?
+ * bitnpu_device_can_step() - can a model's steps stay on @dev?
  *
  * Return: 0, or -ENOTSUP with the commands that the device lacks in @err.
  */
-int bitnpu_device_can_step(const struct bitnpu_session *s, struct bitnpu_error *err);
+int bitnpu_device_can_step(const struct bitnpu_device *dev, struct bitnpu_error *err);
 
 /** bitnpu_device_state_create() - allocate @s->device; after bitnpu_session_buffers() */
 int bitnpu_device_state_create(struct bitnpu_session *s, struct bitnpu_error *err);

@@ -11,14 +11,11 @@
 /* The rotary table is exact to float up to there (docs/numerics.md). */
 #define MAX_N_CTX	(1u << 20)
 
-static int set_params(struct bitnpu_session *s, const struct bitnpu_session_params *params,
+static int set_params(struct bitnpu_session_params *p, const struct bitnpu_model_info *info,
 		      struct bitnpu_error *err)
 {
-	struct bitnpu_session_params *p = &s->params;
-	uint32_t trained = s->model->info.n_ctx_train;
+	const uint32_t trained = info->n_ctx_train;
 
-	if (params)
-		*p = *params;
 	if (!p->n_ctx)
 		p->n_ctx = trained < DEFAULT_N_CTX ? trained : DEFAULT_N_CTX;
 	if (!p->n_batch)
@@ -34,19 +31,20 @@ static int set_params(struct bitnpu_session *s, const struct bitnpu_session_para
 	return 0;
 }
 
-/* Return: 1 when steps stay on the device, 0 when not, or an error. */
-static int choose_step(const struct bitnpu_session *s, struct bitnpu_error *err)
+/* Replace BITNPU_STEP_AUTO in @step. */
+static int choose_step(const struct bitnpu_device *dev, uint32_t *step, struct bitnpu_error *err)
 {
-	switch (s->params.step) {
+	switch (*step) {
 	case BITNPU_STEP_AUTO:
-		return bitnpu_device_get_info(s->dev)->whole_steps &&
-		       !bitnpu_device_can_step(s, NULL);
+		*step = bitnpu_device_get_info(dev)->whole_steps &&
+			!bitnpu_device_can_step(dev, NULL) ? BITNPU_STEP_DEVICE : BITNPU_STEP_HOST;
+		return 0;
 	case BITNPU_STEP_HOST:
 		return 0;
 	case BITNPU_STEP_DEVICE:
-		return bitnpu_device_can_step(s, err) ?: 1;
+		return bitnpu_device_can_step(dev, err);
 	default:
-		return bitnpu_fail(err, -EINVAL, "step %u: undefined", s->params.step);
+		return bitnpu_fail(err, -EINVAL, "step %u: undefined", *step);
 	}
 }
 
@@ -151,28 +149,24 @@ static int create_on_device(struct bitnpu_session *s, bool on_device, struct bit
 	return ret ? ret : create_plan(s, err);
 }
 
-int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
-			  const struct bitnpu_session_params *params, struct bitnpu_session **out,
-			  struct bitnpu_error *err)
+/* Caller has completed @params. */
+static int create(struct bitnpu_model *model, struct bitnpu_device *dev,
+		  const struct bitnpu_session_params *params, struct bitnpu_session **out,
+		  struct bitnpu_error *err)
 {
 	const struct bitnpu_model_info *info = &model->info;
+	const bool on_device = params->step == BITNPU_STEP_DEVICE;
 	struct bitnpu_session *s = calloc(1, sizeof(*s));
-	bool on_device = false;
-	int ret;
+	int ret = 0;
 
 	if (!s)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
 	s->model = model;
 	s->dev = dev;
-	ret = set_params(s, params, err);
-	if (!ret) {
-		ret = choose_step(s, err);
-		on_device = ret > 0;
-		ret = ret < 0 ? ret : 0;
-	}
-	if (!ret)
-		s->pool = bitnpu_pool_get();
-	if (!ret && !s->pool)
+	s->params = *params;
+	s->stats.step = params->step;
+	s->pool = bitnpu_pool_get();
+	if (!s->pool)
 		ret = bitnpu_fail(err, -ENOMEM, "session: out of memory");
 	if (!ret && !on_device)
 		ret = bitnpu_kv_create(&s->kv, info->n_layer, info->n_head_kv, info->head_dim,
@@ -189,10 +183,29 @@ int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
 	}
 	if (!on_device)
 		s->stats.kv_bytes = s->kv.bytes;
-	s->params.step = on_device ? BITNPU_STEP_DEVICE : BITNPU_STEP_HOST;
-	s->stats.step = s->params.step;
 	*out = s;
 	return 0;
+}
+
+int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
+			  const struct bitnpu_session_params *params, struct bitnpu_session **out,
+			  struct bitnpu_error *err)
+{
+	struct bitnpu_session_params p = params ? *params : (struct bitnpu_session_params){ 0 };
+	const bool automatic = p.step == BITNPU_STEP_AUTO;
+	int ret = set_params(&p, &model->info, err);
+
+	if (!ret)
+		ret = choose_step(dev, &p.step, err);
+	if (ret)
+		return ret;
+	ret = create(model, dev, &p, out, err);
+	/* A context too long for the device's memory may have room in the host's. */
+	if (automatic && p.step == BITNPU_STEP_DEVICE && (ret == -ENOMEM || ret == -E2BIG)) {
+		p.step = BITNPU_STEP_HOST;
+		ret = create(model, dev, &p, out, err);
+	}
+	return ret;
 }
 
 void bitnpu_session_destroy(struct bitnpu_session *s)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* An engine that does what a test tells it to. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "fake_queue.h"
@@ -66,6 +67,8 @@ static int new_bo(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t s
 
 	if (fake->fail_bo)
 		return bitnpu_fail(err, fake->fail_bo, "fake: no buffer");
+	if (fake->room && __atomic_load_n(&fake->bytes, __ATOMIC_SEQ_CST) + size > fake->room)
+		return bitnpu_fail(err, -ENOMEM, "fake: no room");
 	bo = calloc(1, sizeof(*bo));
 	if (!bo)
 		abort();
@@ -75,6 +78,7 @@ static int new_bo(struct bitnpu_engine_context *ctx, const void *ptr, uint64_t s
 	bo->engine.flags = flags;
 	bo->engine.addr = fake->addr;
 	add(&fake->bos, 1);
+	__atomic_add_fetch(&fake->bytes, size, __ATOMIC_SEQ_CST);
 	*out = &bo->engine;
 	return 0;
 }
@@ -90,6 +94,7 @@ static void fake_bo_destroy(struct bitnpu_engine_context *ctx, struct bitnpu_eng
 	struct fake_bo *bo = (struct fake_bo *)engine_bo;
 
 	add(&fake_of(ctx)->bos, -1);
+	__atomic_sub_fetch(&fake_of(ctx)->bytes, engine_bo->size, __ATOMIC_SEQ_CST);
 	free(bo->memory);
 	free(bo);
 }

@@ -800,6 +800,44 @@ static void test_step(void **state)
 	check_nothing_left(&fake);
 }
 
+/* A KV cache for which a device has no room, or no buffer so long: unless told, steps leave it. */
+static void test_step_without_room(void **state)
+{
+	static const struct {
+		uint64_t room, max_buffer_bytes;
+		int code;
+	} devices[] = { { 1 << 20, 0, -ENOMEM }, { 0, 512 << 10, -E2BIG } };
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		struct bitnpu_session_params params = { .n_ctx = 16384, .n_batch = 4 };
+		struct bitnpu_session_stats stats;
+		struct bitnpu_session *s;
+		struct bitnpu_device *dev;
+		struct fake_engine fake;
+
+		init_fake(&fake);
+		fake.room = devices[i].room;
+		fake.max_buffer_bytes = devices[i].max_buffer_bytes;
+		dev = fake_device_open(&fake);
+		assert_int_equal(bitnpu_session_create(models[0], dev, &params, &s, NULL), 0);
+		bitnpu_session_get_stats(s, &stats);
+		assert_int_equal(stats.step, BITNPU_STEP_HOST);
+		bitnpu_session_destroy(s);
+
+		params.step = step;
+		if (step == BITNPU_STEP_DEVICE)
+			refuse(&params, dev, devices[i].code, i ? "takes at most" : "fake: no room");
+		params.step = BITNPU_STEP_AUTO;
+		params.n_ctx = 64;
+		assert_int_equal(bitnpu_session_create(models[0], dev, &params, &s, NULL), 0);
+		bitnpu_session_get_stats(s, &stats);
+		assert_int_equal(stats.step, step);
+		bitnpu_session_destroy(s);
+		bitnpu_device_close(dev);
+		check_nothing_left(&fake);
+	}
+}
+
 /* Sessions of both kinds at once: each gives what it would alone. */
 static void test_mixed(void **state)
 {
@@ -849,6 +887,7 @@ int main(void)
 		TWICE(test_create_fails),
 		TWICE(test_plan_cache),
 		TWICE(test_step),
+		TWICE(test_step_without_room),
 		TWICE(test_mixed),
 	};
 
