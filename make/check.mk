@@ -26,7 +26,8 @@ suite_unit	= -s unit -t 300 $(unit_tests)
 suite_asan	= -s unit-asan -t 600 \
 		  $(foreach t,$(unit_tests),"$(asan_env) $(t:$(BUILD)/%=$(asan_build)/%)")
 suite_tsan	= -s unit-tsan -t 600 \
-		  $(foreach t,$(threaded_tests),"$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
+		  $(foreach t,$(threaded_tests),"$(if $(filter $(opencl_tests),$(t)),$(compile_kernels))\
+			$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
 suite_cli	= -s cli -t 300 $(foreach t,$(filter-out %/lib.sh,$(wildcard tests/cli/*.sh)),\
 			"BITNPU=$(BUILD)/bitnpu $(t)")
 # OpenCL once more, on Mesa's implementation and on a simulator that watches every access.
@@ -43,9 +44,14 @@ suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  -t 300 "tests/install/test_install.sh $(BUILD)" "tests/kbuild.sh $(BUILD)" \
 		  -t 600 "tests/install/test_modules.sh $(BUILD)"
 
-# Those that start threads: what races is found there.
-threaded_tests	:= $(shell grep -lE 'pthread_create|queue_submit|session_eval' $(unit_srcs) \
-		     /dev/null | sed 's,tests/unit/\(.*\)\.c,$(BUILD)/tests/\1,')
+# The tests whose sources match a pattern: those that start threads, where what races is found, and
+# those that may compile kernels.  ThreadSanitizer cannot see how LLVM's threads synchronise, so that a
+# run without it fills the cache before.
+tests_matching	= $(shell grep -lE '$(1)' $(unit_srcs) /dev/null | \
+			sed 's,tests/unit/\(.*\)\.c,$(BUILD)/tests/\1,')
+threaded_tests	:= $(call tests_matching,pthread_create|queue_submit|session_eval)
+opencl_tests	:= $(call tests_matching,opencl|device_list)
+compile_kernels	= $(pocl_env) $(t) >/dev/null 2>&1;
 
 .PHONY: tests
 tests: $(unit_tests)
@@ -95,7 +101,7 @@ check-asan: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
 	@$(RUN_TESTS) $(suite_asan)
 
-check-tsan: ## run the threaded tests under ThreadSanitizer
+check-tsan: tests ## run the threaded tests under ThreadSanitizer
 	$(submake) BUILD=$(tsan_build) SANITIZE=thread tests
 	@$(RUN_TESTS) $(suite_tsan)
 
