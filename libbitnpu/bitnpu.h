@@ -240,8 +240,9 @@ BITNPU_API void bitnpu_queue_destroy(struct bitnpu_queue *queue);
  * @done: signals when the job has ended; bitnpu_fence_destroy(); may be NULL
  * @err: optional
  *
- * Returns at once.  A submission waiting for a fence that never signals waits for ever: its queue
- * can then not be destroyed.
+ * Returns at once, however many jobs there are: those for which the device has no room yet are kept
+ * on the host.  A submission waiting for a fence that never signals waits for ever: its queue can
+ * then not be destroyed.
  */
 BITNPU_API int bitnpu_queue_submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 				   struct bitnpu_fence *const *wait, size_t wait_count,

@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "device_queue.h"
 
 /* A look at a job costs a system call: so many may be under way before one is taken unasked. */
@@ -124,9 +126,26 @@ static int collect_waits(const struct bitnpu_device_queue *queue, const struct b
 	return 0;
 }
 
-static int submit(struct bitnpu_device_queue *queue, struct bitnpu_job *job,
+/*
+ * Until a job has ended, so that the device may take another.  It counts those of all queues of a context:
+ * when none is ours, only time tells.
+ */
+static void wait_for_room(struct bitnpu_device_queue *queue)
+{
+	const struct timespec pause = { .tv_nsec = BITNPU_NS_PER_S / 1000 };
+
+	if (!queue->count) {
+		nanosleep(&pause, NULL);
+		return;
+	}
+	bitnpu_fence_wait(queue->first, BITNPU_WAIT_FOREVER, NULL);
+	drop_first(queue);
+}
+
+static int submit(struct bitnpu_device_queue *queue, struct bitnpu_job *job, bool patient,
 		  struct bitnpu_engine_fence **fence, struct bitnpu_error *err)
 {
+	const struct bitnpu_engine_ops *ops = queue->ctx->dev->ops;
 	struct bitnpu_engine_wait *waits = NULL;
 	size_t count = 0;
 	int ret;
@@ -137,9 +156,12 @@ static int submit(struct bitnpu_device_queue *queue, struct bitnpu_job *job,
 			return bitnpu_fail(err, -ENOMEM, "submit: out of memory");
 	}
 	ret = collect_waits(queue, job, waits, &count, err);
-	if (ret == 0)
-		ret = queue->ctx->dev->ops->submit(queue->engine, job->list->prepared, waits, count,
-						   fence, err);
+	if (ret)
+		goto out;
+	while ((ret = ops->submit(queue->engine, job->list->prepared, waits, count, fence, err)) ==
+	       -EBUSY && patient)
+		wait_for_room(queue);
+out:
 	for (size_t i = 0; i < count; i++)
 		if (waits[i].fd >= 0)
 			close(waits[i].fd);
@@ -147,11 +169,11 @@ static int submit(struct bitnpu_device_queue *queue, struct bitnpu_job *job,
 	return ret;
 }
 
-int bitnpu_device_queue_push(struct bitnpu_device_queue *queue, struct bitnpu_job *job,
+int bitnpu_device_queue_push(struct bitnpu_device_queue *queue, struct bitnpu_job *job, bool patient,
 			     struct bitnpu_error *err)
 {
 	struct bitnpu_engine_fence *device;
-	int ret = submit(queue, job, &device, err);
+	int ret = submit(queue, job, patient, &device, err);
 
 	if (ret)
 		return ret;

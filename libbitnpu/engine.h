@@ -145,7 +145,8 @@ struct bitnpu_engine_wait {
  * @queue_destroy: free it; all its jobs have ended
  * @submit: put a prepared list, or NULL for one of NOPs, into the queue without waiting for
  *	anything. Called by one thread at a time per queue.  The job starts after all of @waits have
- *	ended, well or badly
+ *	ended, well or badly.  -EBUSY when the device takes no more jobs of the context until one has
+ *	ended: the core tries again then
  * @fence_wait: wait until the job has ended.  @deadline_ns is absolute, CLOCK_MONOTONIC; 0 polls,
  *	INT64_MAX is never.  Return: 0, or -ETIME
  * @fence_status: how a job that has ended did: 0 or its error

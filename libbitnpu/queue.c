@@ -8,7 +8,8 @@
  * to its end, which keeps the order.
  *
  * Where the device has queues, "to run" is to hand the job over (device_queue.c), which whoever submits
- * it does at once, unless it waits for what no device knows of.
+ * it does at once, unless it waits for what no device knows of.  When the device takes no more, the job
+ * is the thread's, which waits until it does.
  */
 #include <errno.h>
 #include <signal.h>
@@ -91,8 +92,21 @@ static void set_idle(struct bitnpu_queue *queue)
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* Run a job that take_head() returned, on whatever thread. */
-static void run(struct bitnpu_queue *queue, struct bitnpu_job *job)
+/* Undo take_head(): the queue's thread shall do it. */
+static void put_back(struct bitnpu_queue *queue, struct bitnpu_job *job)
+{
+	pthread_mutex_lock(&queue->lock);
+	job->next = queue->head;
+	if (!queue->head)
+		queue->tail = &job->next;
+	queue->head = job;
+	queue->busy = false;
+	pthread_cond_signal(&queue->work);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+/* Run a job that take_head() returned; @patient: as for bitnpu_device_queue_push(). */
+static void run(struct bitnpu_queue *queue, struct bitnpu_job *job, bool patient)
 {
 	struct bitnpu_fence *done = job->done;
 	struct bitnpu_error err;
@@ -100,9 +114,13 @@ static void run(struct bitnpu_queue *queue, struct bitnpu_job *job)
 
 	bitnpu_error_clear(&err);
 	if (queue->device) {
-		ret = bitnpu_device_queue_push(queue->device, job, &err);
+		ret = bitnpu_device_queue_push(queue->device, job, patient, &err);
 		if (ret == 0) {
 			set_idle(queue);
+			return;
+		}
+		if (ret == -EBUSY && !patient) {
+			put_back(queue, job);
 			return;
 		}
 	} else {
@@ -132,7 +150,7 @@ static void *queue_thread(void *data)
 			break;
 		job = take_head(queue);
 		pthread_mutex_unlock(&queue->lock);
-		run(queue, job);
+		run(queue, job, true);
 		pthread_mutex_lock(&queue->lock);
 	}
 	pthread_mutex_unlock(&queue->lock);
@@ -164,7 +182,7 @@ void bitnpu_queue_run_job(struct bitnpu_queue *queue, struct bitnpu_fence *fence
 		job = take_head(queue);
 	pthread_mutex_unlock(&queue->lock);
 	if (job)
-		run(queue, job);
+		run(queue, job, true);
 }
 
 /* Signals are the application's: its handlers must not run on our threads. */
@@ -303,7 +321,7 @@ static int submit(struct bitnpu_queue *queue, struct bitnpu_cmdlist *list,
 		pthread_cond_signal(&queue->work);
 	pthread_mutex_unlock(&queue->lock);
 	if (now)
-		run(queue, job);
+		run(queue, job, false);
 	return 0;
 }
 

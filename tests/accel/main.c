@@ -139,6 +139,40 @@ static void test_unwatched(void **state)
 	counter_close(&c);
 }
 
+/*
+ * More jobs than the driver holds for a context, behind one that does not end before the driver's
+ * timeout: submission goes on, and none is lost or overtaken.  The count wraps at 256.
+ */
+static void test_many_pending(void **state)
+{
+	static struct bitnpu_fence *done[DRM_BITNPU_MAX_PENDING + 104];
+	const size_t count = sizeof(done) / sizeof(done[0]);
+	struct bitnpu_queue *hung_queue, *queue;
+	struct counter hung, c;
+	struct bitnpu_fence *end;
+	struct npu npu = { 0 };
+
+	npu_create(&npu, "crowded", "");
+	counter_open(&hung, "accel:0");
+	counter_open(&c, npu.device);
+	hung_queue = counter_queue(&hung);
+	queue = counter_queue(&c);
+	npu_fault(NULL, "hang", 1);
+	end = counter_submit(&hung, hung_queue, 0, NULL);
+	for (size_t i = 0; i < count; i++)
+		done[i] = counter_submit(&c, queue, i, i ? NULL : end);
+	/* The first has inherited the failure of what it waited for. */
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(finish(done[i], NULL), i ? 0 : -ETIMEDOUT);
+	assert_int_equal(counter_value(&c), count % 256);
+	bitnpu_fence_destroy(end);
+	bitnpu_queue_destroy(queue);
+	bitnpu_queue_destroy(hung_queue);
+	counter_close(&c);
+	counter_close(&hung);
+	npu_destroy(&npu);
+}
+
 /* Each job on another queue than the one it waits for. */
 static void test_across_queues(void **state)
 {
@@ -717,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_permission),
 		cmocka_unit_test(test_in_flight),
 		cmocka_unit_test(test_unwatched),
+		cmocka_unit_test(test_many_pending),
 		cmocka_unit_test(test_across_queues),
 		cmocka_unit_test(test_many_waits),
 		cmocka_unit_test(test_fences_apart),

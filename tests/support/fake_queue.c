@@ -26,7 +26,7 @@ static struct {
 	pthread_cond_t changed;
 	struct fake_device_job jobs[MAX_JOBS];
 	struct bitnpu_engine_fence fences[MAX_JOBS];
-	size_t count, looks;
+	size_t count, looks, room;
 	int queues, fail_submit;
 } state = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -89,6 +89,23 @@ void fake_fail_submit(int error)
 	pthread_mutex_unlock(&state.lock);
 }
 
+void fake_set_room(size_t jobs)
+{
+	pthread_mutex_lock(&state.lock);
+	state.room = jobs;
+	pthread_mutex_unlock(&state.lock);
+}
+
+/* Caller holds state.lock. */
+static bool has_room(void)
+{
+	size_t running = 0;
+
+	for (size_t i = 0; state.room && i < state.count; i++)
+		running += !state.jobs[i].ended;
+	return !state.room || running < state.room;
+}
+
 int fake_reset(void)
 {
 	int left;
@@ -100,6 +117,7 @@ int fake_reset(void)
 	memset(state.jobs, 0, state.count * sizeof(state.jobs[0]));
 	state.count = 0;
 	state.looks = 0;
+	state.room = 0;
 	state.queues = 0;
 	state.fail_submit = 0;
 	pthread_mutex_unlock(&state.lock);
@@ -140,7 +158,7 @@ int fake_queue_submit(struct bitnpu_engine_queue *queue, void *prepared,
 	int ret;
 
 	pthread_mutex_lock(&state.lock);
-	ret = state.fail_submit;
+	ret = state.fail_submit ?: has_room() ? 0 : -EBUSY;
 	if (ret) {
 		pthread_mutex_unlock(&state.lock);
 		return bitnpu_fail(err, ret, "fake: no submission");

@@ -34,6 +34,8 @@ void fake_end(size_t index, int error);
 size_t fake_looks(void);
 /** fake_fail_submit() - what submit returns from now on */
 void fake_fail_submit(int error);
+/** fake_set_room() - take no more jobs while so many have not ended; 0, as at first, is no limit */
+void fake_set_room(size_t jobs);
 /** fake_reset() - forget all; Return: queues and fences that had not been destroyed */
 int fake_reset(void);
 

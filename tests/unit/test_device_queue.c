@@ -155,6 +155,85 @@ static void test_in_flight(void **state)
 	assert_int_equal(fake_count(&b->fake.prepared), 0);
 }
 
+/* More jobs than the device takes: submission returns at once, and all are handed over, in order. */
+static void test_no_room(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_queue *second = queue_on(b->ctx);
+	struct bitnpu_fence *done[6], *other;
+
+	fake_set_room(2);
+	for (size_t i = 0; i < 6; i++)
+		done[i] = submit(b->queue, b->ctx, NULL);
+	assert_int_equal(fake_jobs(), 2);
+	assert_int_equal(bitnpu_fence_wait(done[2], 10 * MS, NULL), -ETIME);
+	for (size_t i = 0; i < 4; i++) {
+		fake_end(i, i == 2 ? -EIO : 0);
+		fake_wait_jobs(i + 3);
+	}
+	/* The room is the context's: one of its queues may have no job to wait for. */
+	other = submit(second, b->ctx, NULL);
+	assert_int_equal(bitnpu_fence_wait(other, 10 * MS, NULL), -ETIME);
+	assert_int_equal(fake_jobs(), 6);
+	fake_end(4, 0);
+	fake_wait_jobs(7);
+	fake_end(5, 0);
+	fake_end(6, 0);
+	for (size_t i = 0; i < 6; i++)
+		finish(done[i], i == 2 ? -EIO : 0);
+	finish(other, 0);
+	bitnpu_queue_destroy(second);
+}
+
+/* Who waits for a job for which there is no room hands it over, and so does who destroys the queue. */
+static void *end_jobs(void *data)
+{
+	for (size_t i = 0; i < 300; i++) {
+		fake_wait_jobs(i + 1);
+		fake_end(i, 0);
+	}
+	return NULL;
+}
+
+static void test_no_room_waiters(void **state)
+{
+	struct bench *b = *state;
+	pthread_t device;
+
+	fake_set_room(1);
+	assert_int_equal(pthread_create(&device, NULL, end_jobs, NULL), 0);
+	for (size_t i = 0; i < 200; i++) {
+		struct bitnpu_fence *done = submit(b->queue, b->ctx, NULL);
+
+		if (i % 3)
+			finish(done, 0);
+		else
+			bitnpu_fence_destroy(done);
+	}
+	for (size_t i = 0; i < 100; i++)
+		bitnpu_fence_destroy(submit(b->queue, b->ctx, NULL));
+	bitnpu_queue_destroy(b->queue);
+	assert_int_equal(fake_jobs(), 300);
+	pthread_join(device, NULL);
+	b->queue = queue_on(b->ctx);
+}
+
+/* An error of the same number that is not the device's. */
+static void test_busy_fence(void **state)
+{
+	struct bench *b = *state;
+	struct bitnpu_queue *foreign = queue_on(b->other);
+	struct bitnpu_fence *first = submit(foreign, b->other, NULL), *second;
+
+	fake_end(0, -EBUSY);
+	assert_int_equal(bitnpu_fence_wait(first, 0, NULL), -EBUSY);
+	second = submit(b->queue, b->ctx, first);
+	finish(second, -EBUSY);
+	finish(first, -EBUSY);
+	assert_int_equal(fake_jobs(), 1);
+	bitnpu_queue_destroy(foreign);
+}
+
 static void *wait_for_all(void *data)
 {
 	struct bitnpu_fence **done = data;
@@ -437,6 +516,9 @@ int main(void)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_in_flight),
+		TEST(test_no_room),
+		TEST(test_no_room_waiters),
+		TEST(test_busy_fence),
 		TEST(test_many_waiters),
 		TEST(test_unwatched),
 		TEST(test_dependencies),
