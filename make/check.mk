@@ -22,12 +22,12 @@ tsan_build	:= $(BUILD)/tsan
 parallel	= $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 submake		= +@$(MAKE) --no-print-directory $(parallel)
 
-suite_unit	= -s unit -t 300 $(unit_tests)
-suite_asan	= -s unit-asan -t 600 \
-		  $(foreach t,$(unit_tests),"$(asan_env) $(t:$(BUILD)/%=$(asan_build)/%)")
+suite_unit	= -s unit -t 600 $(unit_tests)
+suite_asan	= -s unit-asan -t 900 \
+		  $(foreach t,$(unit_tests),"$(compile_kernels)$(asan_env) $(t:$(BUILD)/%=$(asan_build)/%)")
 suite_tsan	= -s unit-tsan -t 600 \
-		  $(foreach t,$(threaded_tests),"$(if $(filter $(opencl_tests),$(t)),$(compile_kernels))\
-			$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
+		  $(foreach t,$(threaded_tests),\
+			"$(compile_kernels)$(tsan_env) $(t:$(BUILD)/%=$(tsan_build)/%)")
 suite_cli	= -s cli -t 300 $(foreach t,$(filter-out %/lib.sh,$(wildcard tests/cli/*.sh)),\
 			"BITNPU=$(BUILD)/bitnpu $(t)")
 # OpenCL once more, on Mesa's implementation and on a simulator that watches every access.
@@ -45,13 +45,13 @@ suite_tree	= -s tree -t 120 tests/test_run.py tests/test_tree.py \
 		  -t 600 "tests/install/test_modules.sh $(BUILD)"
 
 # The tests whose sources match a pattern: those that start threads, where what races is found, and
-# those that may compile kernels.  ThreadSanitizer cannot see how LLVM's threads synchronise, so that a
-# run without it fills the cache before.
+# those that may compile kernels.  A run without a sanitizer fills the cache for these: LLVM is several
+# times slower under AddressSanitizer, and ThreadSanitizer cannot see how its threads synchronise.
 tests_matching	= $(shell grep -lE '$(1)' $(unit_srcs) /dev/null | \
 			sed 's,tests/unit/\(.*\)\.c,$(BUILD)/tests/\1,')
 threaded_tests	:= $(call tests_matching,pthread_create|queue_submit|session_eval)
 opencl_tests	:= $(call tests_matching,opencl|device_list)
-compile_kernels	= $(pocl_env) $(t) >/dev/null 2>&1;
+compile_kernels	= $(if $(filter $(opencl_tests),$(t)),$(pocl_env) $(t) >/dev/null 2>&1; )
 
 .PHONY: tests
 tests: $(unit_tests)
@@ -97,7 +97,7 @@ check-kbuild: ## build the datapath as kernel code
 	@$(RUN_TESTS) -s kbuild "tests/kbuild.sh $(BUILD)"
 
 .PHONY: check-asan check-tsan check-valgrind
-check-asan: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+check-asan: tests ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(submake) BUILD=$(asan_build) SANITIZE=address,undefined tests
 	@$(RUN_TESTS) $(suite_asan)
 
