@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "libbitnpu/model.h"
+#include "libbitnpu/packed_file.h"
 #include "tests/support/random.h"
 #include "tests/support/test_vocabulary.h"
 
@@ -29,6 +30,9 @@
 #define F16	BITNPU_GGML_F16
 #define F32	BITNPU_GGML_F32
 
+#define HALF_ONE 0x3c00
+#define HALF_TWO 0x4000
+
 /** struct shape - a tensor to write: @rows 0 for a vector, @name empty for none */
 struct shape {
 	char name[64];
@@ -43,6 +47,7 @@ struct model_file {
 	struct shape tensors[TENSORS + 1];
 	size_t count;
 	float first_value;
+	uint16_t odd_half;
 };
 
 static void add(struct model_file *file, const char *name, uint64_t rows, uint64_t columns)
@@ -53,6 +58,16 @@ static void add(struct model_file *file, const char *name, uint64_t rows, uint64
 	shape->rows = rows;
 	shape->columns = columns;
 	shape->type = rows ? F16 : F32;
+}
+
+static struct shape *find_tensor(struct model_file *file, const char *stem)
+{
+	for (size_t i = 0; i < file->count; i++)
+		if (!strncmp(file->tensors[i].name, stem, strlen(stem)) &&
+		    !strcmp(file->tensors[i].name + strlen(stem), ".weight"))
+			return &file->tensors[i];
+	fail_msg("no tensor %s", stem);
+	return NULL;
 }
 
 static void add_layer(struct model_file *file, int layer)
@@ -100,6 +115,7 @@ static void model_file_init(struct model_file *file)
 	for (int layer = 0; layer < N_LAYER; layer++)
 		add_layer(file, layer);
 	file->first_value = 1.0f;
+	file->odd_half = HALF_ONE;
 }
 
 static void model_file_free(struct model_file *file)
@@ -108,7 +124,7 @@ static void model_file_free(struct model_file *file)
 	test_vocabulary_free(&file->vocabulary);
 }
 
-/* Every value is 1 but the first of a vector. */
+/* Every value is 1 but the first of a vector, and every second one of a matrix of halves. */
 static void add_data(struct model_file *file, const struct shape *shape)
 {
 	uint64_t dims[2] = { shape->columns, shape->rows };
@@ -121,7 +137,7 @@ static void add_data(struct model_file *file, const struct shape *shape)
 		float value = i || shape->rows ? 1.0f : file->first_value;
 
 		if (shape->type == F16)
-			memcpy(data + 2 * i, &(uint16_t){ 0x3c00 }, 2);
+			memcpy(data + 2 * i, i % 2 ? &file->odd_half : &(uint16_t){ HALF_ONE }, 2);
 		else
 			memcpy(data + 4 * i, &value, 4);
 	}
@@ -285,6 +301,55 @@ static void test_verify(void **state)
 	assert_int_equal(bitnpu_model_open(packed_path, BITNPU_MODEL_VERIFY, &model, &err),
 			 -EBADMSG);
 	assert_non_null(strstr(err.message, "blk.1.ffn_up.weight"));
+}
+
+/* Of 16 columns, where int8 and int7 are of one size: weights that are no trits become int8. */
+static void write_int8_ffn_down(void)
+{
+	static const char *const parts[] = { "ffn_gate", "ffn_up", "ffn_sub_norm", "ffn_down" };
+	struct model_file file;
+
+	model_file_init(&file);
+	file.odd_half = HALF_TWO;
+	gguf_builder_remove(file.builder, "bitnet-b1.58.feed_forward_length");
+	gguf_builder_u32(file.builder, "bitnet-b1.58.feed_forward_length", 16);
+	for (int i = 0; i < 4 * N_LAYER; i++) {
+		struct shape *shape;
+		char stem[32];
+
+		snprintf(stem, sizeof(stem), "blk.%d.%s", i / 4, parts[i % 4]);
+		shape = find_tensor(&file, stem);
+		*(i % 4 < 2 ? &shape->rows : &shape->columns) = 16;
+	}
+	model_file_write(&file, path);
+	model_file_free(&file);
+}
+
+/* Only the embedding and the head may be int7, whose four slices no layer's matmul joins. */
+static void test_int7_in_a_layer(void **state)
+{
+	struct bitnpu_model *model;
+	struct bitnpu_gguf *gguf;
+	struct bitnpu_error err;
+	uint64_t place;
+	FILE *file;
+
+	write_int8_ffn_down();
+	assert_int_equal(bitnpu_pack(path, packed_path, NULL, NULL), 0);
+	model = open_good(packed_path, 0);
+	assert_int_equal(model->layers[1].matrices[BITNPU_FFN_DOWN].format, BITNPU_W_INT8);
+	bitnpu_model_close(model);
+	assert_int_equal(bitnpu_gguf_open(packed_path, &gguf, NULL), 0);
+	place = bitnpu_gguf_find(gguf, BITNPU_PACK_KEY_FORMATS)->data - gguf->map +
+		(bitnpu_gguf_find_tensor(gguf, "blk.1.ffn_down.weight") - gguf->tensors);
+	bitnpu_gguf_close(gguf);
+	file = fopen(packed_path, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
+	assert_int_equal(fputc(BITNPU_PACK_INT7, file), BITNPU_PACK_INT7);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(bitnpu_model_open(packed_path, 0, &model, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "tensor blk.1.ffn_down.weight: int7 is for the "));
 }
 
 static void test_separate_head(void **state)
@@ -462,16 +527,6 @@ static const struct bad_case bad_cases[] = {
 	{ EXTRA, "attn_q.weight", .code = -ENOTSUP, .says = "tensor attn_q.weight" },
 };
 
-static struct shape *find_tensor(struct model_file *file, const char *stem)
-{
-	for (size_t i = 0; i < file->count; i++)
-		if (!strncmp(file->tensors[i].name, stem, strlen(stem)) &&
-		    !strcmp(file->tensors[i].name + strlen(stem), ".weight"))
-			return &file->tensors[i];
-	fail_msg("no tensor %s", stem);
-	return NULL;
-}
-
 static void apply(struct model_file *file, const struct bad_case *c)
 {
 	char key[96];
@@ -571,6 +626,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_info),	      cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_verify),	      cmocka_unit_test(test_separate_head),
+		cmocka_unit_test(test_int7_in_a_layer),
 		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_truncated),
 	};
