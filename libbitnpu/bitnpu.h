@@ -563,7 +563,8 @@ struct bitnpu_session_params {
  * @submissions: jobs
  * @weight_bytes: packed weights a decode step reads
  * @kv_bytes: KV cache
- * @device_bytes: buffers created on the device
+ * @device_bytes: buffers created on the device, and the weights where it has memory of its own: sessions
+ *	of a model share these
  * @step: BITNPU_STEP_HOST or BITNPU_STEP_DEVICE
  */
 struct bitnpu_session_stats {
@@ -604,14 +605,14 @@ BITNPU_API int bitnpu_session_eval(struct bitnpu_session *session, const uint32_
  * bitnpu_sessions_eval() - run one token of each of several sessions through the model at once
  * @sessions: different ones of one model with the same n_ctx, without a trace.  They run on the
  *	first one's device, whose n_batch is the most; what they do is counted in its statistics.
- *	With one whose steps stay on the device, they run one after the other, each on its own
+ *	When some steps stay on a device, but not all of them on the same one, they run one after
+ *	the other, each on its own
  * @tokens: one a session, following what its KV cache holds
  * @count: how many
  * @logits: for each session what bitnpu_session_eval() would give, bit for bit
  * @err: optional
  *
- * With the float operations on the host the weights are read once for all of them: decoding several
- * texts costs little more than one.
+ * The weights are read once for all of them: decoding several texts costs little more than one.
  *
  * Return: as bitnpu_session_eval(), -EINVAL too for sessions that do not go together; every KV
  * cache is then as before the call.

@@ -202,10 +202,10 @@ int bitnpu_device_state_create(struct bitnpu_session *s, struct bitnpu_error *er
 	if (!ret)
 		ret = create(s, row * s->params.n_batch, 0, &state->rows, err);
 	if (!ret)
-		ret = create(s, sizeof(struct bitnpu_factor) * (uint64_t)s->params.n_batch, 0,
-			     &state->factors, err);
+		ret = create(s, (uint64_t)BITNPU_ADDR_ALIGN * s->params.n_batch, 0, &state->factors,
+			     err);
 	if (!ret)
-		ret = create(s, sizeof(float) * (uint64_t)info->n_vocab, 0, &state->logits, err);
+		ret = create(s, bitnpu_logits_stride(s), 0, &state->logits, err);
 	return ret ? ret : create_cache(s, err);
 }
 

@@ -12,18 +12,20 @@
 
 /**
  * struct device_step - a session and the step it runs
- * @s: the session
- * @plan: its lists
+ * @s: the session, of several the first
+ * @members: of a step of several sessions, a token each; otherwise NULL
  * @tokens: their numbers in the vocabulary
  * @m: how many
- * @input: the plan's input, mapped
+ * @input_bo: the lists' input
+ * @input: likewise, mapped
  * @err: optional
  */
 struct device_step {
 	struct bitnpu_session *s;
-	const struct bitnpu_plan *plan;
+	struct bitnpu_session *const *members;
 	const uint32_t *tokens;
 	uint32_t m;
+	struct bitnpu_bo *input_bo;
 	unsigned char *input;
 	struct bitnpu_error *err;
 };
@@ -39,7 +41,8 @@ static void enter_pass(void *arg, uint32_t row, unsigned int thread)
 {
 	const struct device_step *st = arg;
 	const struct bitnpu_model *model = st->s->model;
-	const uint32_t head_dim = model->info.head_dim, position = st->s->position + row;
+	const uint32_t head_dim = model->info.head_dim;
+	const uint32_t position = st->members ? st->members[row]->position : st->s->position + row;
 	unsigned char *entry = st->input + (size_t)row * bitnpu_token_stride(head_dim);
 	const uint32_t bits = htole32(position);
 
@@ -63,7 +66,7 @@ static void trace_residual(const struct device_step *st, int layer, const char *
 static int enter(struct device_step *st)
 {
 	void *map;
-	int ret = bitnpu_bo_map(st->plan->input, BITNPU_MAP_WRITE, &map, st->err);
+	int ret = bitnpu_bo_map(st->input_bo, BITNPU_MAP_WRITE, &map, st->err);
 
 	if (ret)
 		return ret;
@@ -71,7 +74,7 @@ static int enter(struct device_step *st)
 	bitnpu_pool_run(st->s->pool, st->m, enter_pass, st);
 	if (st->s->params.trace)
 		trace_residual(st, -1, "embedding");
-	return bitnpu_bo_unmap(st->plan->input, st->err);
+	return bitnpu_bo_unmap(st->input_bo, st->err);
 }
 
 /* ---- what a trace sees between the parts of a step ------------------------------------------- */
@@ -95,7 +98,7 @@ static int trace_layer(struct device_step *st, uint32_t layer, bool with_norm)
 	const struct bitnpu_session *s = st->s;
 	const uint32_t n = s->model->info.n_embd;
 	void *map;
-	int ret = bitnpu_bo_map(st->plan->input, BITNPU_MAP_READ, &map, st->err);
+	int ret = bitnpu_bo_map(st->input_bo, BITNPU_MAP_READ, &map, st->err);
 
 	if (ret)
 		return ret;
@@ -107,7 +110,7 @@ static int trace_layer(struct device_step *st, uint32_t layer, bool with_norm)
 		bitnpu_trace(s, -1, "norm", BITNPU_ELEMENT_FLOAT, s->scratch.normed,
 			     n * sizeof(float));
 	}
-	return bitnpu_bo_unmap(st->plan->input, st->err);
+	return bitnpu_bo_unmap(st->input_bo, st->err);
 }
 
 static int read_factor(struct device_step *st, struct bitnpu_factor *factor)
@@ -179,12 +182,14 @@ int bitnpu_device_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_
 		       struct bitnpu_error *err)
 {
 	struct device_step st = { .s = s, .tokens = tokens, .m = m, .err = err };
+	const struct bitnpu_plan *plan;
 	const struct bitnpu_lists *lists;
-	int ret = bitnpu_device_plan_get(s, m, with_head, &st.plan, err);
+	int ret = bitnpu_device_plan_get(s, m, with_head, &plan, err);
 
 	if (ret)
 		return ret;
-	lists = with_head ? &st.plan->with_head : &st.plan->lists;
+	st.input_bo = plan->input;
+	lists = with_head ? &plan->with_head : &plan->lists;
 	ret = enter(&st);
 	for (size_t i = 0; !ret && i < lists->count; i++) {
 		ret = bitnpu_session_run(s, lists->list[i], err);
@@ -192,4 +197,47 @@ int bitnpu_device_step(struct bitnpu_session *s, const uint32_t *tokens, uint32_
 			ret = trace_list(&st, i, with_head);
 	}
 	return !ret && with_head ? read_logits(&st) : ret;
+}
+
+/* ---- several sessions ------------------------------------------------------------------------ */
+
+bool bitnpu_device_can_step_together(struct bitnpu_session *const *members, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!members[i]->device || members[i]->ctx != members[0]->ctx)
+			return false;
+	return true;
+}
+
+/* Each member's row of @logits becomes its own. */
+static int share_logits(struct bitnpu_session *const *members, uint32_t count,
+			struct bitnpu_bo *logits, struct bitnpu_error *err)
+{
+	const uint32_t stride = bitnpu_logits_stride(members[0]);
+	void *map;
+	int ret = bitnpu_bo_map(logits, BITNPU_MAP_READ, &map, err);
+
+	if (ret)
+		return ret;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(members[i]->scratch.logits, (unsigned char *)map + (size_t)i * stride,
+		       members[i]->model->info.n_vocab * sizeof(float));
+	return bitnpu_bo_unmap(logits, err);
+}
+
+int bitnpu_device_step_together(struct bitnpu_session *const *members, const uint32_t *tokens,
+				uint32_t count, struct bitnpu_error *err)
+{
+	struct device_step st = { .s = members[0], .members = members, .tokens = tokens,
+				  .m = count, .err = err };
+	struct bitnpu_device_group *group;
+	int ret = bitnpu_device_group_get(members, count, &group, err);
+
+	if (ret)
+		return ret;
+	st.input_bo = group->input;
+	ret = enter(&st);
+	for (size_t i = 0; !ret && i < group->lists.count; i++)
+		ret = bitnpu_session_run(st.s, group->lists.list[i], err);
+	return ret ? ret : share_logits(members, count, group->logits, err);
 }

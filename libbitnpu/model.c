@@ -48,6 +48,10 @@ int bitnpu_model_open(const char *path, uint32_t flags, struct bitnpu_model **ou
 	model = calloc(1, sizeof(*model));
 	if (!model)
 		return bitnpu_fail(err, -ENOMEM, "%s: out of memory", path);
+	if (pthread_mutex_init(&model->lock, NULL)) {
+		free(model);
+		return bitnpu_fail(err, -ENOMEM, "%s: out of memory", path);
+	}
 	ret = bitnpu_gguf_open(path, &model->gguf, err);
 	if (!ret)
 		ret = check_packed(model, flags, err);
@@ -74,6 +78,7 @@ void bitnpu_model_close(struct bitnpu_model *model)
 	free((char *)model->info.architecture);
 	free((char *)model->info.name);
 	bitnpu_gguf_close(model->gguf);
+	pthread_mutex_destroy(&model->lock);
 	free(model);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model: hyper-parameters, norms and packed matrices of a GGUF file with BitNet b1.58's graph.
- * Immutable once open, so sessions on any thread share it without locks.
+ * Immutable once open but for its placements, which have a lock: sessions on any thread share it.
  */
 #ifndef BITNPU_MODEL_H
 #define BITNPU_MODEL_H
+
+#include <pthread.h>
 
 #include "tokenizer.h"
 #include "weights.h"
@@ -54,6 +56,8 @@ struct bitnpu_layer {
  * @norm_values: what the norms point into
  * @owned: matrices that were packed in memory
  * @owned_count: how many
+ * @lock: protects @placements
+ * @placements: where sessions have its matrices (placement.h)
  */
 struct bitnpu_model {
 	struct bitnpu_gguf *gguf;
@@ -67,6 +71,8 @@ struct bitnpu_model {
 	float *norm_values;
 	struct bitnpu_packed_tensor *owned;
 	size_t owned_count;
+	pthread_mutex_t lock;
+	struct bitnpu_placement *placements;
 };
 
 /** bitnpu_matrix_name() - Return: the matrix's name in traces: "attn_q", ..., "ffn_down" */

@@ -136,12 +136,10 @@ static int create_plan(struct bitnpu_session *s, struct bitnpu_error *err)
 
 static int create_on_device(struct bitnpu_session *s, bool on_device, struct bitnpu_error *err)
 {
-	int ret = bitnpu_context_create(s->dev, &s->ctx, err);
+	int ret = bitnpu_session_place(s, err);
 
 	if (!ret)
 		ret = bitnpu_queue_create(s->ctx, &s->queue, err);
-	if (!ret)
-		ret = bitnpu_session_import(s, err);
 	if (!ret)
 		ret = bitnpu_session_buffers(s, err);
 	if (!ret && on_device)
@@ -212,13 +210,14 @@ void bitnpu_session_destroy(struct bitnpu_session *s)
 {
 	if (!s)
 		return;
+	bitnpu_device_group_leave(s);
 	bitnpu_plan_free_all(s);
 	bitnpu_device_state_destroy(s);
 	bitnpu_bo_destroy(s->y);
 	bitnpu_bo_destroy(s->x);
-	bitnpu_session_unimport(s);
 	bitnpu_queue_destroy(s->queue);
-	bitnpu_context_destroy(s->ctx);
+	free(s->sites);
+	bitnpu_placement_put(s->model, s->placement);
 	free(s->trace_rows);
 	free(s->scratch.memory);
 	bitnpu_pool_put(s->pool);
@@ -341,8 +340,7 @@ static int check_members(struct bitnpu_session *const *members, const uint32_t *
 	return 0;
 }
 
-/* A cache on a device belongs to its session's address space: there, one session after the other.
- * */
+/* Steps of the host and of the device do not mix, nor do address spaces: then one after the other. */
 static int step_together(struct bitnpu_session *const *sessions, const uint32_t *tokens,
 			 size_t count, struct bitnpu_error *err)
 {
@@ -353,6 +351,8 @@ static int step_together(struct bitnpu_session *const *sessions, const uint32_t 
 		on_device = on_device || sessions[i]->device;
 	if (!on_device)
 		return bitnpu_step_together(sessions, tokens, count, err);
+	if (count > 1 && bitnpu_device_can_step_together(sessions, count))
+		return bitnpu_device_step_together(sessions, tokens, count, err);
 	for (size_t i = 0; !ret && i < count; i++)
 		ret = step(sessions[i], &tokens[i], 1, true, err);
 	return ret;

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "kv_cache.h"
 #include "model.h"
+#include "placement.h"
 #include "pool.h"
 
 /** enum bitnpu_stage - the submissions of a block: matmuls that read the same activations */
@@ -98,14 +99,12 @@ struct bitnpu_scratch {
  * @model: shared, not owned
  * @dev: likewise
  * @params: defaults filled in
- * @ctx: address space of all below
+ * @placement: the model's matrices on @dev, shared with other sessions
+ * @ctx: the placement's: address space of all below
  * @queue: where every step goes
  * @pool: threads for what the host computes, a reference
- * @imports: mappings of the weights
- * @import_count: how many
  * @sites: by block and &enum bitnpu_matrix
  * @head: the output head, as the matrices that a command can name
- * @head_weights: what these describe
  * @head_slices: how many
  * @x: quantized activations, n_batch rows of any stage
  * @y: exact sums, n_batch rows of each matrix of a stage
@@ -114,6 +113,7 @@ struct bitnpu_scratch {
  * @head_rows: tokens whose sums of the head y has room for
  * @uses: counts bitnpu_plan_get()
  * @device: what whole steps on the device need, NULL when the host has the float operations
+ * @group: with whom it last stepped together on the device
  * @kv: keys and values of the tokens so far
  * @scratch: host floats
  * @trace_rows: sums without padding, when there is a trace callback
@@ -124,14 +124,12 @@ struct bitnpu_session {
 	struct bitnpu_model *model;
 	struct bitnpu_device *dev;
 	struct bitnpu_session_params params;
+	struct bitnpu_placement *placement;
 	struct bitnpu_context *ctx;
 	struct bitnpu_queue *queue;
 	struct bitnpu_pool *pool;
-	struct bitnpu_bo **imports;
-	size_t import_count;
 	struct bitnpu_site *sites;
 	struct bitnpu_site head[BITNPU_MAX_SLICES];
-	struct bitnpu_weights head_weights[BITNPU_MAX_SLICES];
 	uint32_t head_slices;
 	struct bitnpu_bo *x, *y;
 	struct bitnpu_plan plans[BITNPU_PLANS];
@@ -139,6 +137,7 @@ struct bitnpu_session {
 	uint32_t head_rows;
 	uint64_t uses;
 	struct bitnpu_device_state *device;
+	struct bitnpu_device_group *group;
 	struct bitnpu_kv_cache kv;
 	struct bitnpu_scratch scratch;
 	unsigned char *trace_rows;
@@ -159,10 +158,8 @@ static inline uint32_t bitnpu_sum_bytes(const struct bitnpu_weights *w)
 	return w->output == BITNPU_Y_INT64 ? 8 : 4;
 }
 
-/** bitnpu_session_import() - map the model's matrices: imports, sites, head, weight_bytes */
-int bitnpu_session_import(struct bitnpu_session *s, struct bitnpu_error *err);
-/** bitnpu_session_unimport() - the reverse, also after an error */
-void bitnpu_session_unimport(struct bitnpu_session *s);
+/** bitnpu_session_place() - the address space and the model's matrices there: placement to head_slices */
+int bitnpu_session_place(struct bitnpu_session *s, struct bitnpu_error *err);
 
 /** bitnpu_session_buffers() - create x and y for n_batch rows and place the sums of each matrix */
 int bitnpu_session_buffers(struct bitnpu_session *s, struct bitnpu_error *err);

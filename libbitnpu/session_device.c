@@ -1,73 +1,40 @@
 // SPDX-License-Identifier: MIT
-/* A session's memory on the device: the model's matrices, mapped in place, and the x and y buffers.
- * */
+/* A session's memory on the device: where the model's matrices are, and the x and y buffers. */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "session.h"
 
-/*
- * Map the pages that @ptr lies on.  Neighbours in the file may share a page and be mapped twice,
- * which is harmless: the mappings are read-only.
- */
-static int import(struct bitnpu_session *s, const void *ptr, uint64_t bytes, uint64_t *addr,
-		  struct bitnpu_error *err)
+static void set_site(struct bitnpu_site *site, const struct bitnpu_weights *w,
+		     const struct bitnpu_matrix_address *address)
 {
-	uintptr_t offset = (uintptr_t)ptr % (uintptr_t)sysconf(_SC_PAGESIZE);
-	struct bitnpu_bo *bo;
-	int ret = bitnpu_bo_import(s->ctx, (const char *)ptr - offset, bytes + offset,
-				   BITNPU_BO_READ_ONLY, &bo, err);
-
-	if (ret)
-		return ret;
-	s->imports[s->import_count++] = bo;
-	s->stats.weight_bytes += bytes;
-	if (!bitnpu_device_get_info(s->dev)->unified)
-		s->stats.device_bytes += bytes + offset;
-	*addr = bitnpu_bo_address(bo) + offset;
-	return 0;
-}
-
-static int import_matrix(struct bitnpu_session *s, const struct bitnpu_weights *w,
-			 struct bitnpu_site *site, struct bitnpu_error *err)
-{
-	int ret = import(s, w->tiles, w->tiles_bytes, &site->w_addr, err);
-
 	site->w = w;
-	if (!ret && w->scales)
-		ret = import(s, w->scales, w->scales_bytes, &site->s_addr, err);
-	return ret;
+	site->w_addr = address->tiles;
+	site->s_addr = address->scales;
 }
 
-int bitnpu_session_import(struct bitnpu_session *s, struct bitnpu_error *err)
+int bitnpu_session_place(struct bitnpu_session *s, struct bitnpu_error *err)
 {
 	const struct bitnpu_model *model = s->model;
 	size_t matrices = (size_t)model->info.n_layer * BITNPU_MATRICES;
-	int ret = 0;
+	int ret = bitnpu_placement_get(s->model, s->dev, &s->placement, err);
 
+	if (ret)
+		return ret;
+	s->ctx = s->placement->ctx;
+	s->stats.weight_bytes = s->placement->weight_bytes;
+	s->stats.device_bytes = s->placement->device_bytes;
 	s->sites = calloc(matrices, sizeof(*s->sites));
-	s->imports = calloc((matrices + BITNPU_MAX_SLICES) * 2, sizeof(struct bitnpu_bo *));
-	if (!s->sites || !s->imports)
+	if (!s->sites)
 		return bitnpu_fail(err, -ENOMEM, "session: out of memory");
-	for (size_t i = 0; !ret && i < matrices; i++)
-		ret = import_matrix(s,
-				    &model->layers[i / BITNPU_MATRICES].matrices[i % BITNPU_MATRICES],
-				    &s->sites[i], err);
-	s->head_slices = bitnpu_weights_slices(&model->head);
-	for (uint32_t i = 0; !ret && i < s->head_slices; i++) {
-		bitnpu_weights_slice(&model->head, i, &s->head_weights[i]);
-		ret = import_matrix(s, &s->head_weights[i], &s->head[i], err);
-	}
-	return ret;
-}
-
-void bitnpu_session_unimport(struct bitnpu_session *s)
-{
-	while (s->import_count)
-		bitnpu_bo_destroy(s->imports[--s->import_count]);
-	free(s->imports);
-	free(s->sites);
+	for (size_t i = 0; i < matrices; i++)
+		set_site(&s->sites[i],
+			 &model->layers[i / BITNPU_MATRICES].matrices[i % BITNPU_MATRICES],
+			 &s->placement->addresses[i]);
+	s->head_slices = s->placement->head_slices;
+	for (uint32_t i = 0; i < s->head_slices; i++)
+		set_site(&s->head[i], &s->placement->head_weights[i], &s->placement->head[i]);
+	return 0;
 }
 
 static uint32_t sums_stride(const struct bitnpu_site *site)

@@ -12,6 +12,8 @@ int bitnpu_session_run(struct bitnpu_session *s, struct bitnpu_cmdlist *list,
 
 	s->stats.submissions++;
 	s->stats.device_ns += bitnpu_now_ns() - begin;
+	if (ret)
+		bitnpu_placement_fail(s->model, s->placement);
 	return ret;
 }
 

@@ -53,6 +53,12 @@ static void init_fake(struct fake_engine *fake)
 		fake->features |= BITNPU_FEATURES_FLOAT;
 }
 
+static bool can_step(const struct bitnpu_device_info *info)
+{
+	return step == BITNPU_STEP_HOST ||
+	       (info->features & BITNPU_FEATURES_FLOAT) == BITNPU_FEATURES_FLOAT;
+}
+
 static void *checked(void *memory)
 {
 	if (!memory)
@@ -249,6 +255,14 @@ static void test_deep(void **state)
 	bitnpu_device_close(dev);
 }
 
+static uint64_t submissions_of(const struct bitnpu_session *s)
+{
+	struct bitnpu_session_stats stats;
+
+	bitnpu_session_get_stats(s, &stats);
+	return stats.submissions;
+}
+
 #define TOGETHER 9
 
 /* Sequences of different lengths, one token each at once: each as if it were alone. */
@@ -257,17 +271,17 @@ static void check_together(struct bitnpu_model *model, const char *device)
 	struct bitnpu_device *dev = open_device(device);
 	struct bitnpu_session *together[TOGETHER], *alone = new_session(model, dev, 64, 16);
 	size_t bytes = model->info.n_vocab * sizeof(float);
-	uint32_t tokens[TOGETHER][MAX_TOKENS], next[TOGETHER], length[TOGETHER];
+	uint32_t tokens[TOGETHER][MAX_TOKENS], next[TOGETHER], length[TOGETHER], first[TOGETHER];
 	const float *logits[TOGETHER];
 
 	for (int i = 0; i < TOGETHER; i++) {
 		together[i] = new_session(model, dev, 64, 16);
-		length[i] = 1 + test_random_below(&rng, MAX_TOKENS - 4);
+		first[i] = length[i] = 1 + test_random_below(&rng, MAX_TOKENS - 4);
 		random_tokens(model, tokens[i], MAX_TOKENS);
 		eval(together[i], tokens[i], length[i]);
 	}
-	for (int step = 0; step < 3; step++) {
-		uint32_t count = step == 1 ? TOGETHER / 2 : TOGETHER;
+	for (int round = 0; round < 3; round++) {
+		uint32_t count = round == 1 ? TOGETHER / 2 : TOGETHER;
 
 		for (uint32_t i = 0; i < count; i++)
 			next[i] = tokens[i][length[i]++];
@@ -282,6 +296,9 @@ static void check_together(struct bitnpu_model *model, const char *device)
 			free(got);
 		}
 	}
+	/* On a device the first one's list has the others' tokens, too. */
+	for (int i = 0; step == BITNPU_STEP_DEVICE && i < TOGETHER; i++)
+		assert_int_equal(submissions_of(together[i]), (first[i] + 15) / 16 + (i ? 0 : 3));
 	for (int i = 0; i < TOGETHER; i++)
 		bitnpu_session_destroy(together[i]);
 	bitnpu_session_destroy(alone);
@@ -290,10 +307,18 @@ static void check_together(struct bitnpu_model *model, const char *device)
 
 static void test_together(void **state)
 {
+	struct bitnpu_device_info *list;
+	size_t count;
+
 	for (size_t i = 0; i < SHAPES; i++) {
 		check_together(models[i], "golden");
 		check_together(models[i], "cpu");
 	}
+	assert_int_equal(bitnpu_device_list(&list, &count, NULL), 0);
+	for (size_t d = 0; d < count; d++)
+		if (can_step(&list[d]) && strncmp(list[d].name, "opencl", 6) == 0)
+			check_together(models[0], list[d].name);
+	bitnpu_device_list_free(list);
 }
 
 static void see_nothing(void *user, int layer, const char *name, enum bitnpu_element element,
@@ -481,8 +506,7 @@ static void test_devices(void **state)
 		random_tokens(models[i], tokens, MAX_TOKENS);
 		trace_on(models[i], "golden", BITNPU_STEP_HOST, tokens, 9, &want);
 		for (size_t d = 0; d < count; d++) {
-			if (step == BITNPU_STEP_DEVICE &&
-			    (list[d].features & BITNPU_FEATURES_FLOAT) != BITNPU_FEATURES_FLOAT)
+			if (!can_step(&list[d]))
 				continue;
 			trace_on(models[i], list[d].name, step, tokens, 9, &got);
 			assert_string_equal(got.names, want.names);
@@ -761,6 +785,106 @@ static void test_plan_cache(void **state)
 	bitnpu_device_close(dev);
 }
 
+/* Sessions of a model share its matrices and an address space, until a job fails there. */
+static void test_shared(void **state)
+{
+	struct bitnpu_session *s[4];
+	struct bitnpu_device *dev;
+	struct fake_engine fake;
+	const float *logits;
+	int left = INT32_MAX, alone, own;
+
+	init_fake(&fake);
+	fake.execute = fail_later;
+	fake.user = &left;
+	dev = fake_device_open(&fake);
+	s[0] = new_session(models[0], dev, 64, 4);
+	alone = fake_count(&fake.bos);
+	s[1] = new_session(models[0], dev, 64, 4);
+	own = fake_count(&fake.bos) - alone;
+	assert_true(alone - own >= (int)models[0]->info.n_layer * BITNPU_MATRICES);
+	s[2] = new_session(models[0], dev, 64, 4);
+	assert_int_equal(fake_count(&fake.bos), alone + 2 * own);
+	assert_int_equal(fake_count(&fake.contexts), 1);
+	/* Whoever was there first may go first. */
+	bitnpu_session_destroy(s[0]);
+	assert_int_equal(fake_count(&fake.bos), alone + own);
+	left = 0;
+	assert_int_equal(bitnpu_session_eval(s[1], (uint32_t[]){ 1 }, 1, &logits, NULL), -EIO);
+	left = INT32_MAX;
+	s[0] = new_session(models[0], dev, 64, 4);
+	s[3] = new_session(models[1], dev, 64, 4);
+	assert_int_equal(fake_count(&fake.contexts), 3);
+	for (int i = 0; i < 4; i++) {
+		eval(s[i], (uint32_t[]){ 1, 2 }, 2);
+		bitnpu_session_destroy(s[i]);
+	}
+	assert_int_equal(fake_count(&fake.contexts), 0);
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+}
+
+static int eval_together(struct bitnpu_session *const *sessions, size_t count)
+{
+	const float *logits[3];
+
+	return bitnpu_sessions_eval(sessions, (uint32_t[]){ 1, 2, 3 }, count, logits, NULL);
+}
+
+/* What sessions need to step together goes with the first that leaves, and holds nobody's cache. */
+static void test_group(void **state)
+{
+	struct bitnpu_session *s[3], *swapped[2];
+	int left = INT32_MAX, apart, own, prepared;
+	struct bitnpu_device *dev;
+	struct fake_engine fake;
+
+	init_fake(&fake);
+	fake.execute = fail_later;
+	fake.user = &left;
+	dev = fake_device_open(&fake);
+	for (int i = 0; i < 3; i++) {
+		own = fake_count(&fake.bos);
+		s[i] = new_session(models[0], dev, 64, 4);
+		own = fake_count(&fake.bos) - own;
+	}
+	apart = fake_count(&fake.bos);
+	prepared = fake_count(&fake.prepared);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(eval_together(s, 3), 0);
+	assert_int_equal(fake_count(&fake.bos), apart + 2);
+	assert_int_equal(fake_count(&fake.prepared), prepared + 1);
+	assert_int_equal(submissions_of(s[0]), 4);
+	assert_int_equal(submissions_of(s[1]), 0);
+	bitnpu_session_destroy(s[2]);
+	assert_int_equal(fake_count(&fake.bos), apart - own);
+	swapped[0] = s[1];
+	swapped[1] = s[0];
+	assert_int_equal(eval_together(s, 2), 0);
+	assert_int_equal(eval_together(swapped, 2), 0);
+	assert_int_equal(fake_count(&fake.bos), apart - own + 2);
+	assert_int_equal(submissions_of(s[1]), 1);
+	/* Nothing moves and nothing is left when it cannot be made or run. */
+	fake.fail_prepare = -ENOMEM;
+	assert_int_equal(eval_together(s, 2), -ENOMEM);
+	assert_int_equal(fake_count(&fake.bos), apart - own);
+	fake.fail_prepare = 0;
+	left = 0;
+	assert_int_equal(eval_together(s, 2), -EIO);
+	assert_int_equal(bitnpu_session_position(s[0]), 6);
+	left = INT32_MAX;
+	/* In another address space: one after the other. */
+	s[2] = new_session(models[0], dev, 64, 4);
+	assert_int_equal(eval_together(s, 3), 0);
+	assert_int_equal(submissions_of(s[2]), 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(bitnpu_session_position(s[i]), i < 2 ? 7 : 1);
+		bitnpu_session_destroy(s[i]);
+	}
+	bitnpu_device_close(dev);
+	check_nothing_left(&fake);
+}
+
 /* Who has the float commands steps on the device, where that is faster. */
 static void test_step(void **state)
 {
@@ -886,6 +1010,8 @@ int main(void)
 		TWICE(test_map_fails),
 		TWICE(test_create_fails),
 		TWICE(test_plan_cache),
+		TWICE(test_shared),
+		{ "test_group", test_group, use_device, NULL, NULL },
 		TWICE(test_step),
 		TWICE(test_step_without_room),
 		TWICE(test_mixed),
