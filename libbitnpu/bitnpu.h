@@ -582,6 +582,10 @@ struct bitnpu_session_stats {
  * @params: NULL for the default
  * @session: bitnpu_session_destroy(); for one thread at a time
  * @err: optional
+ *
+ * Sessions of one model on one device share the weights there and an address space.  A job that fails
+ * may therefore end all of them, as it does where a driver bans the address space (docs/uapi.md); a
+ * session created after that has another one.
  */
 BITNPU_API int bitnpu_session_create(struct bitnpu_model *model, struct bitnpu_device *dev,
 				     const struct bitnpu_session_params *params,

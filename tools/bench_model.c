@@ -154,9 +154,8 @@ static int measure_decode(struct model_bench *b, uint32_t depth, struct bitnpu_e
 	struct bitnpu_bench_row row = { .kind = "decode", .tokens = steps, .depth = depth,
 					.parallel = parallel,
 					.step = bitnpu_step_choices[b->step] };
-	/* sessions of one step share the weights, where they can have one step */
-	uint32_t reads = b->step == BITNPU_STEP_DEVICE ?
-			 parallel : (parallel + b->what->batch - 1) / b->what->batch;
+	/* Sessions of one step share the weights. */
+	uint32_t reads = (parallel + b->what->batch - 1) / b->what->batch;
 	const struct work *work = &b->work;
 	double positions;
 	int failed;
