@@ -885,6 +885,57 @@ static void test_group(void **state)
 	check_nothing_left(&fake);
 }
 
+struct pair {
+	struct bitnpu_session *s[2];
+	const float *logits[2];
+};
+
+/* Return: NULL, or the pair when a step failed. */
+static void *run_pair(void *data)
+{
+	struct pair *pair = data;
+
+	for (int i = 0; i < 3; i++)
+		if (bitnpu_sessions_eval(pair->s, (uint32_t[]){ 1, 2 }, 2, pair->logits, NULL))
+			return pair;
+	return NULL;
+}
+
+/* The members of a group part, and step on with others, on two threads at once. */
+static void test_group_parts(void **state)
+{
+	struct bitnpu_device *dev = open_device("golden");
+	struct bitnpu_session *s[4], *alone = new_session(models[1], dev, 64, 4);
+	struct pair pairs[2] = { 0 };
+	pthread_t thread;
+	void *failed;
+
+	for (int i = 0; i < 4; i++)
+		s[i] = new_session(models[1], dev, 64, 4);
+	for (int round = 0; round < 10; round++) {
+		assert_int_equal(eval_together(s, 2), 0);
+		for (int i = 0; i < 2; i++) {
+			pairs[i].s[0] = s[i];
+			pairs[i].s[1] = s[2 + i];
+		}
+		assert_int_equal(pthread_create(&thread, NULL, run_pair, &pairs[0]), 0);
+		assert_null(run_pair(&pairs[1]));
+		pthread_join(thread, &failed);
+		assert_null(failed);
+		for (int i = 0; i < 2; i++) {
+			bitnpu_session_rewind(alone, 0);
+			assert_same_logits(models[1], pairs[i].logits[0],
+					   eval(alone, (uint32_t[]){ 1 + i, 1, 1, 1 }, 4), "parts");
+			bitnpu_session_rewind(s[i], 0);
+			bitnpu_session_rewind(s[2 + i], 0);
+		}
+	}
+	for (int i = 0; i < 4; i++)
+		bitnpu_session_destroy(s[i]);
+	bitnpu_session_destroy(alone);
+	bitnpu_device_close(dev);
+}
+
 /* Who has the float commands steps on the device, where that is faster. */
 static void test_step(void **state)
 {
@@ -1012,6 +1063,7 @@ int main(void)
 		TWICE(test_plan_cache),
 		TWICE(test_shared),
 		{ "test_group", test_group, use_device, NULL, NULL },
+		{ "test_group_parts", test_group_parts, use_device, NULL, NULL },
 		TWICE(test_step),
 		TWICE(test_step_without_room),
 		TWICE(test_mixed),
