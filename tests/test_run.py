@@ -48,6 +48,7 @@ CASES = [
     ("a background process", ["sleep 60 & " + say("1..1", "ok 1 - a")], (1, 0, 0), ""),
     ("output that is not UTF-8", ["printf '1..1\\n\\377\\nok 1 - a\\n'"], (1, 0, 0), ""),
     ("exit status 0", ["-x", "true"], (1, 0, 0), ""),
+    ("named after its last command", ["-x", "false; /bin/true here"], (1, 0, 0), ": true here "),
     ("exit status 77", ["-x", "echo no such tool; exit 77"], (0, 0, 1), "no such tool"),
     ("exit status 1", ["-x", "echo why; false"], (0, 1, 0), "| why"),
     ("mixed", ["-s", "a", say("1..1", "ok 1"), "-s", "b", "-x", "false", "true"], (2, 1, 0), "b "),

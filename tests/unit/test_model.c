@@ -275,28 +275,33 @@ static void test_packed(void **state)
 	bitnpu_model_close(model);
 }
 
+static void set_packed_byte(uint64_t place, unsigned char byte)
+{
+	FILE *file = fopen(packed_path, "r+b");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
+	assert_int_equal(fputc(byte, file), byte);
+	assert_int_equal(fclose(file), 0);
+}
+
 /* A bit flipped in the tiles is seen when verification is asked for, and only then. */
 static void test_verify(void **state)
 {
 	struct bitnpu_model *model;
 	struct bitnpu_error err;
+	const unsigned char *tiles;
 	unsigned char byte;
-	uint64_t offset;
-	FILE *file;
+	uint64_t place;
 
 	write_good();
 	assert_int_equal(bitnpu_pack(path, packed_path, NULL, NULL), 0);
 	model = open_good(packed_path, 0);
-	offset = (const unsigned char *)model->layers[1].matrices[BITNPU_FFN_UP].tiles -
-		 model->gguf->map;
+	tiles = model->layers[1].matrices[BITNPU_FFN_UP].tiles;
+	place = tiles - model->gguf->map;
+	byte = *tiles ^ 1;
 	bitnpu_model_close(model);
-	file = fopen(packed_path, "r+b");
-	assert_non_null(file);
-	assert_int_equal(fseek(file, (long)offset, SEEK_SET), 0);
-	byte = (unsigned char)(fgetc(file) ^ 1);
-	assert_int_equal(fseek(file, (long)offset, SEEK_SET), 0);
-	assert_int_equal(fputc(byte, file), byte);
-	assert_int_equal(fclose(file), 0);
+	set_packed_byte(place, byte);
 	bitnpu_model_close(open_good(packed_path, 0));
 	assert_int_equal(bitnpu_model_open(packed_path, BITNPU_MODEL_VERIFY, &model, &err),
 			 -EBADMSG);
@@ -332,7 +337,6 @@ static void test_int7_in_a_layer(void **state)
 	struct bitnpu_gguf *gguf;
 	struct bitnpu_error err;
 	uint64_t place;
-	FILE *file;
 
 	write_int8_ffn_down();
 	assert_int_equal(bitnpu_pack(path, packed_path, NULL, NULL), 0);
@@ -343,11 +347,7 @@ static void test_int7_in_a_layer(void **state)
 	place = bitnpu_gguf_find(gguf, BITNPU_PACK_KEY_FORMATS)->data - gguf->map +
 		(bitnpu_gguf_find_tensor(gguf, "blk.1.ffn_down.weight") - gguf->tensors);
 	bitnpu_gguf_close(gguf);
-	file = fopen(packed_path, "r+b");
-	assert_non_null(file);
-	assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
-	assert_int_equal(fputc(BITNPU_PACK_INT7, file), BITNPU_PACK_INT7);
-	assert_int_equal(fclose(file), 0);
+	set_packed_byte(place, BITNPU_PACK_INT7);
 	assert_int_equal(bitnpu_model_open(packed_path, 0, &model, &err), -ENOTSUP);
 	assert_non_null(strstr(err.message, "tensor blk.1.ffn_down.weight: int7 is for the "));
 }
